@@ -1,0 +1,50 @@
+# One virtual environment for everything. `make demo` installs the light set (no torch); `make test` adds the rest.
+
+PYTHON ?= python3
+VENV ?= .venv
+# An extra package index, for example one with CPU-only wheels of torch.
+TORCH_INDEX ?=
+
+PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
+LIGHT = $(VENV)/.stamp-light
+DEV = $(VENV)/.stamp-dev
+
+# Tests never reach for the network, whatever is cached.
+test test-slow: export HF_HUB_OFFLINE = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow check clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(LIGHT) ## judge a few cases with the packaged judge
+	$(VENV)/bin/thinkscore demo
+
+test: $(DEV) ## run the fast tests (no network, no GPU, under 3 minutes)
+	$(VENV)/bin/python -m pytest
+
+test-slow: $(DEV) ## run the slow tests (under 15 minutes)
+	$(VENV)/bin/python -m pytest -m "slow and not gpu and not peer"
+
+check: $(DEV) ## lint, formatting, types
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+clean: ## remove the environments, caches and build outputs
+	rm -rf $(VENV) .venv-light build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(LIGHT): pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) -c constraints.txt -e .
+	@touch $(LIGHT)
+
+# torch alone first, and pinned: left to the resolver it takes a newer build with CUDA.
+$(DEV): pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch==2.13.0
+	$(PIP) -c constraints.txt -e '.[train,dev]'
+	@touch $(LIGHT) $(DEV)

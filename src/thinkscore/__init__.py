@@ -1,0 +1,1 @@
+"""Reward models that reason before they score."""

@@ -1,0 +1,54 @@
+"""Judge a stream of cases with a progress line, rows out, a summary back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from ..data import judgment_row, write_rows
+from ..judge import Judge, Summary
+from ..report.terminal import console
+from ..types import Case
+
+
+@contextmanager
+def _progress(label: str, total: int | None, shown: bool) -> Iterator[Callable[[Summary, float], None]]:
+    """Show done/total, rate, tokens, failures and the time left on standard error."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[state]}"),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console(stderr=True), disable=not shown, transient=True) as bar:
+        task: TaskID = bar.add_task(label, total=total, state="")
+
+        def update(summary: Summary, seconds: float) -> None:
+            usage, failed = summary.usage, sum(summary.failures.values())
+            state = f"{summary.cases / max(seconds, 1e-9):.1f}/s, {usage.completion_tokens:,} tokens, {failed} failed"
+            bar.update(task, completed=summary.cases, state=state)
+
+        yield update
+
+
+def run(judge: Judge, cases: Iterable[Case], out: str | Path | None, label: str, total: int | None) -> Summary:
+    """Judge every case in order and write its row; `out` None writes none. Rows appear only when all is done."""
+    summary, started = Summary(), time.monotonic()
+    shown = console(stderr=True).is_terminal
+    with write_rows(out) if out is not None else _nowhere() as write, _progress(label, total, shown) as update:
+        for case, judgment in judge.run(cases):
+            summary.add(case, judgment)
+            write(judgment_row(case, judgment))
+            update(summary, time.monotonic() - started)
+    return summary
+
+
+@contextmanager
+def _nowhere() -> Iterator[Callable[[object], None]]:
+    yield lambda row: None

@@ -1,0 +1,202 @@
+"""The packaged judge on a small numpy decoder, without torch: case -> prompt -> ENGINE -> completion.
+
+`embedded` runs the judge that ships with thinkscore, `embedded:DIR` any folder with a Qwen3 model of that kind.
+A sample depends only on its own prompt, seed and sample index: samples are drawn in groups of one case and one
+length, sample i of a case always in row i % 8, whatever else is asked in the same call and however many workers
+there are (THINKSCORE_WORKERS; default: one per core, at most 8).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+from ..errors import BadInput, EngineUnavailable, ThinkscoreError
+from ..types import Completion, Message, Prompt, Sampling, Usage
+from ._base import Engine
+from ._decoder import Config
+from ._jobs import ROWS, Group, Row, Sample, Score
+from ._pool import Job, Pool
+from ._tokens import Tokens, chat_template
+
+__all__ = ["Embedded"]
+
+PACKAGED = Path(__file__).parent.parent / "models" / "embedded"
+FILES = ("config.json", "model.safetensors", "tokenizer.json")
+SHOWN = 5
+"""Unknown words that an error names."""
+
+
+class Embedded(Engine):
+    """Generates with a tiny model on all cores, reproducibly; gives exact log-probabilities."""
+
+    batch: ClassVar[int] = 256
+    parallel: ClassVar[int] = 2  # the second call fills the workers while the last groups of the first end
+
+    def __init__(self, rest: str = "") -> None:
+        super().__init__(rest)
+        self.folder = Path(rest).absolute() if rest else PACKAGED
+        self._hash = ""
+        self._pool: Pool | None = None
+
+    @property
+    def identity(self) -> str:
+        """Hash of weights, tokenizer, chat template and config; known after `open`."""
+        return f"embedded:{self._hash}"
+
+    async def open(self) -> None:
+        """Load the tokenizer and start a worker.
+
+        Raises `EngineUnavailable` for a folder without a usable model, `BadInput` for one of another architecture.
+        """
+        await asyncio.to_thread(self._open)
+
+    async def close(self) -> None:
+        """End the workers; what is queued is dropped."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await asyncio.to_thread(pool.close)
+
+    async def generate(self, prompts: Sequence[Prompt]) -> list[Completion]:
+        """Complete each prompt; same length and order.
+
+        Text outside the vocabulary, and a prompt that fills the model, are completions with `error`.
+        """
+        completions, groups = await asyncio.to_thread(self._plan, prompts)
+        for group, samples in zip(groups, await self._run([group.job() for group in groups]), strict=True):
+            for i, (index, row) in enumerate(group.rows.values()):
+                failed = isinstance(samples, BaseException)
+                completions[index] = _failed(samples) if failed else self._completion(prompts[index], row, samples[i])
+        return [completions[index] for index in range(len(prompts))]
+
+    async def logprobs(self, prompts: Sequence[Prompt], continuations: Sequence[str]) -> list[float]:
+        """Sum the natural log-probabilities of `continuations[i]` after prompt i and its prefill (T = 1).
+
+        Raises `BadInput` for text outside the vocabulary or beyond the model's length.
+        """
+        pairs = zip(prompts, continuations, strict=True)
+        jobs = await asyncio.to_thread(lambda: [self._score(prompt, text) for prompt, text in pairs])
+        results = await self._run(jobs)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return results
+
+    def _open(self) -> None:
+        missing = [name for name in FILES if not (self.folder / name).is_file()]
+        if missing:
+            raise EngineUnavailable(
+                f"no embedded judge in {self.folder}: {', '.join(missing)} missing. Give embedded:DIR with a folder "
+                f"that `thinkscore train` or save_pretrained wrote ({', '.join(FILES)} and a chat template)"
+            )
+        try:
+            self._positions = Config.read(self.folder).max_positions
+            self._tokens = Tokens(self.folder)
+            self._hash = _identity(self.folder)
+            self._pool = Pool(self.folder, _workers())
+            self._pool.start()
+        except ThinkscoreError:
+            raise
+        except Exception as error:  # tokenizers raises nothing narrower
+            raise EngineUnavailable(f"the model in {self.folder} cannot be read: {error!r}") from error
+
+    async def _run(self, jobs: Sequence[Job[Any]]) -> list[Any]:
+        """Run jobs on the workers; a failed one gives its exception."""
+        if self._pool is None:
+            raise EngineUnavailable("the embedded engine is not open; call open() first")
+        futures = [asyncio.wrap_future(self._pool.submit(job)) for job in jobs]
+        return await asyncio.gather(*futures, return_exceptions=True)
+
+    def _plan(self, prompts: Sequence[Prompt]) -> tuple[dict[int, Completion], list[_Group]]:
+        """Put each prompt in a group of its own case and length, in the row of its sample."""
+        failed: dict[int, Completion] = {}
+        groups: dict[Hashable, list[_Group]] = defaultdict(list)
+        read = cache(self._read)
+        for index, prompt in enumerate(prompts):
+            try:
+                ids = read(prompt.messages, prompt.prefill)
+            except BadInput as error:
+                failed[index] = _failed(error)
+                continue
+            place, row_set = prompt.sample % ROWS, prompt.sample // ROWS
+            key = (prompt.case.id, prompt.case.content(), prompt.protocol, prompt.sampling, len(ids), row_set)
+            group = next((group for group in groups[key] if place not in group.rows), None)
+            if group is None:
+                group = _Group(prompt.sampling, self._positions - len(ids), self._tokens.ends, {})
+                groups[key].append(group)
+            group.rows[place] = index, Row(place, ids, prompt.seed)
+        return failed, [group for same in groups.values() for group in same]
+
+    def _read(self, messages: tuple[Message, ...], prefill: str) -> tuple[int, ...]:
+        """Return the tokens of a prompt. Raises `BadInput` if the model cannot read it."""
+        ids = self._encode(self._tokens.render(messages) + prefill)
+        if len(ids) >= self._positions:
+            raise BadInput(
+                f"too long: the prompt has {len(ids)} tokens; the embedded judge reads {self._positions}, "
+                "its own answer included"
+            )
+        return ids
+
+    def _encode(self, text: str) -> tuple[int, ...]:
+        ids = tuple(self._tokens.encode(text))
+        if self._tokens.unknown_id in ids:
+            unknown = self._tokens.unknown(text)
+            shown = ", ".join(map(repr, unknown[:SHOWN])) + (", ..." if len(unknown) > SHOWN else "")
+            raise BadInput(
+                "the embedded judge reads lab cases only; for free text point --engine at a model "
+                f"(unknown here: {shown})"
+            )
+        return ids
+
+    def _score(self, prompt: Prompt, continuation: str) -> Score:
+        score = Score(self._read(prompt.messages, prompt.prefill), self._encode(continuation))
+        if sum(map(len, score)) > self._positions:
+            raise BadInput(f"too long: {sum(map(len, score))} tokens; the embedded judge reads {self._positions}")
+        return score
+
+    def _completion(self, prompt: Prompt, row: Row, sample: Sample) -> Completion:
+        written = sample.tokens[:-1] if sample.ended else sample.tokens
+        return Completion(
+            text=prompt.prefill + self._tokens.decode(written),
+            finish="stop" if sample.ended else "length",
+            usage=Usage(1, len(row.prompt), len(sample.tokens)),
+            logprobs=tuple(sample.logprobs),
+        )
+
+
+class _Group(NamedTuple):
+    """Prompts that are decoded in step."""
+
+    sampling: Sampling
+    room: int
+    ends: frozenset[int]
+    rows: dict[int, tuple[int, Row]]
+    """Place -> number of the prompt in the call, and its row."""
+
+    def job(self) -> Group:
+        sampling, rows = self.sampling, [row for _, row in self.rows.values()]
+        return Group(rows, min(sampling.max_tokens, self.room), sampling.temperature, sampling.top_p, self.ends)
+
+
+def _failed(error: BaseException) -> Completion:
+    return Completion(finish="error", error=str(error) or type(error).__name__)
+
+
+def _identity(folder: Path) -> str:
+    digest = hashlib.blake2b(chat_template(folder).encode(), digest_size=8)
+    for name in FILES:
+        digest.update((folder / name).read_bytes())
+    return digest.hexdigest()
+
+
+def _workers() -> int:
+    given = os.environ.get("THINKSCORE_WORKERS", "")
+    if given and not (given.isdecimal() and int(given)):
+        raise BadInput(f"THINKSCORE_WORKERS is {given!r}; it takes a number of processes, 1 or more")
+    return int(given) if given else min(os.cpu_count() or 1, 8)

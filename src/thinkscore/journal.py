@@ -1,0 +1,362 @@
+"""The journal: one SQLite file that holds every call of a run; cache, crash recovery and audit log at once.
+
+It sits between prompt and completion: what was paid for is never asked again. A call is announced, on disk, before
+it is sent, and filled when its answer comes; so after `kill -9` the rows without an answer are exactly the calls
+that will be paid again. Answers are committed in windows of at most `WINDOW` seconds by one writer thread. Errors
+go to a table of their own and are never served. Keys hold the model's identity but no address, and the derived seed
+but no position: a journal survives a move to another machine and another batch size.
+"""
+
+from __future__ import annotations
+
+import platform
+import queue
+import sqlite3
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from .errors import BadInput, ThinkscoreError
+from .types import Completion, Message, Prompt, Sampling, content_hash
+
+__all__ = [
+    "Call",
+    "FileJournal",
+    "Journal",
+    "Record",
+    "Request",
+    "is_journal",
+    "open_journal",
+    "read_journal",
+    "write_manifest",
+]
+
+WINDOW = 0.03  # seconds that an answer may wait for its commit
+APPLICATION, VERSION = 0x7468736A, 1  # "thsj"
+
+_COLUMNS = 'key TEXT PRIMARY KEY, case_id TEXT, protocol TEXT, "order" TEXT, sample INTEGER, request TEXT'
+_SCHEMA = f"""
+BEGIN IMMEDIATE;
+PRAGMA application_id = {APPLICATION};
+PRAGMA user_version = {VERSION};
+CREATE TABLE calls ({_COLUMNS}, answer TEXT);
+CREATE TABLE errors ({_COLUMNS.replace(" PRIMARY KEY", "")}, error TEXT);
+COMMIT;
+"""
+_ANNOUNCE = "INSERT OR IGNORE INTO calls VALUES (?, ?, ?, ?, ?, ?, NULL)"
+_ANSWER = "UPDATE calls SET answer = ? WHERE key = ?"
+_FAIL = 'INSERT INTO errors SELECT key, case_id, protocol, "order", sample, request, ? FROM calls WHERE key = ?'
+_LOOKUP = "SELECT key, case_id, sample, CAST(answer AS BLOB) FROM calls WHERE key IN"
+_ANSWERED = """
+SELECT rowid, case_id, protocol, "order", CAST(request AS BLOB), CAST(answer AS BLOB) FROM calls
+WHERE answer IS NOT NULL ORDER BY rowid
+"""
+_FORGET = "DELETE FROM calls WHERE key = ? AND answer IS NULL"
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What was sent, as far as it can change the answer."""
+
+    kind: str
+    """What was asked for: "generate"."""
+    model: str
+    """The engine's identity."""
+    messages: tuple[Message, ...]
+    """What the model read."""
+    prefill: str
+    """What its answer starts with."""
+    sampling: Sampling
+    """How tokens were drawn."""
+    seed: int
+    """The derived seed."""
+    sample: int
+    """Which of several completions for the case."""
+
+
+class Call(NamedTuple):
+    """One call with its key."""
+
+    key: str
+    request: Request
+    prompt: Prompt
+
+    @classmethod
+    def of(cls, prompt: Prompt, model: str, kind: str = "generate") -> Call:
+        """Key a prompt for a model; equal keys mean equal answers."""
+        request = Request(kind, model, prompt.messages, prompt.prefill, prompt.sampling, prompt.seed, prompt.sample)
+        return cls(content_hash(request), request, prompt)
+
+    def row(self) -> tuple[str | int, ...]:
+        """Return the columns of the announcement."""
+        p = self.prompt
+        return (self.key, p.case.id, p.protocol, _json(p.order), p.sample, _json(self.request))
+
+
+class Record(NamedTuple):
+    """One answered call, as read back."""
+
+    case_id: str
+    protocol: str
+    order: tuple[int, ...]
+    request: Request
+    completion: Completion
+
+
+class Journal:
+    """A journal that keeps nothing, for runs without a file; `open_journal` gives one that does."""
+
+    interrupted: int = 0
+    """Calls that an earlier run had sent when it was killed: they are paid again."""
+    path: Path | None = None
+    """The file, if there is one."""
+    notes: Sequence[str] = ()
+    """What a reader should know, one sentence each (damaged rows that are asked again)."""
+
+    def lookup(self, keys: Sequence[str]) -> dict[str, Completion]:
+        """Return the recorded answers; a key without one is left out."""
+        return {}
+
+    def announce(self, calls: Sequence[Call]) -> Future[None] | None:
+        """Note that calls are about to be sent; wait for the future, if there is one, before sending."""
+        return None
+
+    def record(self, calls: Sequence[Call], completions: Sequence[Completion]) -> None:
+        """Keep the answers of announced calls; on disk within `WINDOW` seconds."""
+
+    def close(self) -> None:
+        """Write what is waiting and release the file."""
+
+
+class _Write(NamedTuple):
+    """Rows for one statement each; with `done`, commit at once and tell."""
+
+    rows: Sequence[tuple[str, Sequence[tuple[object, ...]]]] = ()
+    done: Future[None] | None = None
+
+
+class FileJournal(Journal):
+    """A journal in a file. One process at a time writes it; the kernel frees the lock of a killed one.
+
+    Raises `BadInput` if the file is not a journal or in use; never overwrites a file that is not ours.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path: Path = Path(path)
+        self.notes: list[str] = []
+        self._lock = _lock(self.path)
+        try:
+            self._db = _connect(self.path)
+            self._reader = _connect(self.path)
+            self.interrupted = self._interrupted()
+        except BaseException:
+            self._lock.close()
+            raise
+        self._waiting: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._broken: ThinkscoreError | None = None
+        self._writer = threading.Thread(target=self._write, name="journal", daemon=True)
+        self._writer.start()
+
+    def lookup(self, keys: Sequence[str]) -> dict[str, Completion]:
+        query = f"{_LOOKUP} ({','.join('?' * len(keys))})"
+        found: dict[str, Completion] = {}
+        for key, case_id, sample, answer in _guarded(self.path, self._reader, query, keys):
+            try:
+                if answer is not None:
+                    found[key] = _completion(answer)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                self.notes.append(f"{self.path}: case {case_id!r} sample {sample}: damaged ({error}); asked again")
+        return found
+
+    def announce(self, calls: Sequence[Call]) -> Future[None]:
+        done: Future[None] = Future()
+        self._put(_Write([(_ANNOUNCE, [call.row() for call in calls])], done))
+        return done
+
+    def record(self, calls: Sequence[Call], completions: Sequence[Completion]) -> None:
+        pairs = list(zip(calls, completions, strict=True))
+        answers = [(_json(done), call.key) for call, done in pairs if done.finish != "error"]
+        errors = [(done.error or "", call.key) for call, done in pairs if done.finish == "error"]
+        self._put(_Write([(_ANSWER, answers), (_FAIL, errors), (_FORGET, [(key,) for _, key in errors])]))
+
+    def close(self) -> None:
+        if self._writer.is_alive():
+            self._waiting.put(None)
+            self._writer.join()
+        for connection in (self._reader, self._db, self._lock):
+            connection.close()
+        if self._broken is not None:
+            raise self._broken
+
+    def _put(self, write: _Write) -> None:
+        if self._broken is not None:
+            raise self._broken
+        self._waiting.put(write)
+
+    def _interrupted(self) -> int:
+        """Count the calls without an answer and file them as errors: the audit log keeps that they were sent."""
+        with self._db:
+            move = _FAIL.replace("WHERE key = ?", "WHERE answer IS NULL")
+            count = self._db.execute(move, ("interrupted before its answer was kept",)).rowcount
+            self._db.execute("DELETE FROM calls WHERE answer IS NULL")
+        return count
+
+    def _write(self) -> None:
+        """Commit what is waiting, window by window; the body of the writer thread."""
+        last = False
+        while not last:
+            writes, last = self._window()
+            try:
+                with self._db:
+                    for statement, rows in (pair for write in writes for pair in write.rows if pair[1]):
+                        self._db.executemany(statement, rows)
+            except sqlite3.Error as error:
+                self._broken = ThinkscoreError(f"cannot write the journal {self.path}: {error}")
+            for write in writes:
+                if write.done is not None and write.done.set_running_or_notify_cancel():
+                    write.done.set_exception(self._broken) if self._broken else write.done.set_result(None)
+
+    def _window(self) -> tuple[list[_Write], bool]:
+        """Wait for a write and take what follows until one must be on disk at once or the window is over."""
+        writes: list[_Write] = []
+        end: float | None = None
+        while True:
+            try:
+                write = self._waiting.get(timeout=None if end is None else max(0.0, end - time.monotonic()))
+            except queue.Empty:
+                return writes, False
+            if write is None:
+                return writes, True
+            writes.append(write)
+            if write.done is not None:
+                end = 0.0
+            elif end is None:
+                end = time.monotonic() + WINDOW
+
+
+def open_journal(path: str | Path | None) -> Journal:
+    """Open or create the journal in a file; without a path, one that keeps nothing."""
+    return Journal() if path is None else FileJournal(path)
+
+
+def is_journal(path: str | Path) -> bool:
+    """Tell whether a file is an SQLite file; raises `OSError` if it cannot be read."""
+    with Path(path).open("rb") as file:
+        return file.read(16) == b"SQLite format 3\0"
+
+
+def read_journal(path: str | Path) -> Iterator[Record]:
+    """Yield every answered call of a journal, in the order asked, without writing to it.
+
+    Raises `BadInput` if the file is not a journal, or names the row that is damaged.
+    """
+    connection = _connect(Path(path), read_only=True)
+    try:
+        for row, case_id, protocol, order, request, answer in _guarded(path, connection, _ANSWERED):
+            try:
+                places = msgspec.json.decode(order, type=tuple[int, ...])
+                record = Record(case_id, protocol, places, _request(request), _completion(answer))
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                raise BadInput(f"{path}: row {row} (case {case_id!r}) is damaged: {error}") from error
+            yield record
+    finally:
+        connection.close()
+
+
+def write_manifest(journal: str | Path, config: dict[str, object]) -> Path:
+    """Write FILE.manifest.json beside a journal, whole or not at all: the run's config and the versions it ran with."""
+    path = Path(f"{journal}.manifest.json")
+    versions = {"python": platform.python_version(), "platform": platform.platform()}
+    manifest = {**config, "versions": versions | {name: _version(name) for name in _PACKAGES}, "commit": _commit()}
+    partial = Path(f"{path}.partial")
+    partial.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+    partial.replace(path)
+    return path
+
+
+_PACKAGES = ("thinkscore", "numpy", "msgspec")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """Return the git commit of the source that runs, if it runs from a checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+_request = msgspec.json.Decoder(Request).decode
+_completion = msgspec.json.Decoder(Completion).decode
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _lock(path: Path) -> sqlite3.Connection:
+    """Hold an exclusive lock on FILE.lock through SQLite: portable, not inherited by workers, freed by a kill."""
+    if path.is_dir() or not path.parent.is_dir():
+        raise BadInput(f"{path}: a journal is a file in a folder that exists")
+    if path.exists() and path.stat().st_size and not is_journal(path):
+        raise BadInput(f"{path}: is not a journal and stays as it is; give a journal or a new file name")
+    connection = sqlite3.connect(f"{path}.lock", isolation_level=None, timeout=0, check_same_thread=False)
+    try:
+        connection.executescript("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE")
+    except sqlite3.Error as error:
+        connection.close()
+        busy = error.sqlite_errorname == "SQLITE_BUSY"
+        cause = "another run is writing this journal; give each run its own" if busy else f"cannot be written ({error})"
+        raise BadInput(f"{path}: {cause}") from error
+    return connection
+
+
+def _connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """Open a journal, creating it if there is none and writing is allowed."""
+    if read_only and not path.is_file():
+        raise BadInput(f"{path}: no such journal")
+    # A finished journal in a folder that cannot be written opens only as immutable.
+    immutable = "&immutable=1" if not path.with_name(f"{path.name}-wal").exists() else ""
+    uri = f"{path.resolve().as_uri()}?mode={f'ro{immutable}' if read_only else 'rwc'}"
+    connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
+    try:
+        application, version = (connection.execute(f"PRAGMA {p}").fetchone()[0] for p in _PRAGMAS)
+        if not application and not read_only and not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+            connection.executescript(_SCHEMA)
+        elif (application, version) != (APPLICATION, VERSION):
+            raise BadInput(f"{path}: an SQLite file, but not a journal of this version; give a new file name")
+        if not read_only:
+            connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
+    except sqlite3.Error as error:
+        connection.close()
+        raise BadInput(f"{path}: cannot be read as a journal ({error}); give a journal or a new file name") from error
+    except BadInput:
+        connection.close()
+        raise
+    return connection
+
+
+_PRAGMAS = ("application_id", "user_version")
+
+
+def _guarded(
+    path: str | Path, connection: sqlite3.Connection, query: str, values: Sequence[str] = ()
+) -> Iterator[tuple[Any, ...]]:
+    """Run a query; a file that is damaged below the level of rows is named."""
+    try:
+        yield from connection.execute(query, values)
+    except sqlite3.Error as error:
+        raise BadInput(f"{path}: the journal is damaged ({error})") from error

@@ -1,0 +1,316 @@
+"""The facade: a protocol, an engine and a strategy make a judge; its judgments are tallied against gold.
+
+The whole sentence in one object. A `Judge` works in an event loop of its own, in a thread of its own: plain calls run
+anywhere, also where a loop is already running (notebooks), calls from several threads or tasks share the engine's
+batches, and the async twins are the same calls, awaited.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import inspect
+import threading
+import time
+import weakref
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import msgspec
+
+from .ask import Asker
+from .data import parse_case, standing
+from .engines._base import Engine
+from .errors import BadInput
+from .journal import Journal, open_journal, write_manifest
+from .plugins import load, split_uri
+from .protocols._base import Guard, Protocol
+from .scaling._base import Strategy, parse_strategy
+from .scaling._driver import decide, stream
+from .stats import wilson
+from .types import Case, Failure, Judgment, Message, Sampling, Tally, Usage
+
+__all__ = ["Conversation", "Judge", "Summary", "make_engine", "make_protocol", "tally"]
+
+T = TypeVar("T")
+Conversation = str | Sequence[Message | dict[str, str]]
+
+
+def make_protocol(name: str, guard: Guard = "escape") -> Protocol:
+    """Make a protocol from its id or the path of a user's `.py`. Raises `BadInput` with the known ids."""
+    return load("protocols", name, Protocol)(guard)  # type: ignore[type-abstract]
+
+
+def make_engine(uri: str) -> Engine:
+    """Make an engine from its URI. Raises `BadInput` with the known schemes."""
+    name, rest = split_uri(uri)
+    return load(("engines", "doubles"), name, Engine)(rest)  # type: ignore[type-abstract]
+
+
+class Judge:
+    """Judges cases. Opens its engine at the first call; `close`, a `with` block or garbage collection release it.
+
+    `protocol`, `engine` and `strategy` are ids ("rm_r1", "embedded:DIR", "vote:k=8"), paths of your own `.py`, or
+    objects. `journal` is a file that keeps every call. `seed` fixes orders and samples. Raises `BadInput`.
+    """
+
+    def __init__(
+        self,
+        protocol: str | Protocol,
+        engine: str | Engine = "embedded",
+        strategy: str | Strategy = "vote:k=1",
+        *,
+        seed: int = 0,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        max_tokens: int = 4096,
+        journal: str | Path | None = None,
+        guard: Guard = "escape",
+    ) -> None:
+        self.protocol = make_protocol(protocol, guard) if isinstance(protocol, str) else protocol
+        self.engine = make_engine(engine) if isinstance(engine, str) else engine
+        self.strategy = parse_strategy(strategy) if isinstance(strategy, str) else strategy
+        self.seed, self.sampling = seed, _sampling(temperature, top_p, max_tokens)
+        self.journal = open_journal(journal)
+        self._asker = Asker(self.protocol, self.engine, self.journal, sampling=self.sampling, seed=seed)
+        self._opening: asyncio.Task[None] | None = None
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=_work, args=(self._loop,), name="judge", daemon=True)
+        self._thread.start()
+        self._release = weakref.finalize(self, _release, self._loop, self._thread, self._asker, self.journal)
+
+    def compare(self, prompt: Conversation, a: str, b: str) -> Judgment:
+        """Judge two candidates; `winner` is 0 for a, 1 for b, None for a tie or a failure."""
+        return self.score(prompt, [a, b])
+
+    def score(self, prompt: Conversation, candidates: Sequence[str]) -> Judgment:
+        """Judge candidates; `scores` holds one reward each, in their order, or None for a failure.
+
+        Raises `BadInput` if the protocol cannot show that many.
+        """
+        return self._wait(self._score(prompt, candidates))
+
+    def judge(self, cases: Iterable[Case]) -> Iterator[Judgment]:
+        """Yield the judgments of a stream of cases, in their order. A case that fails is a judgment too."""
+        return (judgment for _, judgment in self.run(cases))
+
+    def run(self, cases: Iterable[Case]) -> Iterator[tuple[Case, Judgment]]:
+        """Yield each case with its judgment, in order; many are in flight, memory does not grow with their number.
+
+        `cases` is read in the judge's thread, ahead of what is yielded.
+        """
+        source = self._stream(cases)
+        try:
+            while ready := self._wait(_next(source)):
+                yield from ready
+        finally:
+            self._drop(source)
+
+    async def acompare(self, prompt: Conversation, a: str, b: str) -> Judgment:
+        """Await `compare`."""
+        return await self.ascore(prompt, [a, b])
+
+    async def ascore(self, prompt: Conversation, candidates: Sequence[str]) -> Judgment:
+        """Await `score`."""
+        return await asyncio.wrap_future(self._submit(self._score(prompt, candidates)))
+
+    async def ajudge(self, cases: Iterable[Case]) -> AsyncIterator[Judgment]:
+        """Yield what `judge` yields."""
+        async for _, judgment in self.arun(cases):
+            yield judgment
+
+    async def arun(self, cases: Iterable[Case]) -> AsyncIterator[tuple[Case, Judgment]]:
+        """Yield what `run` yields."""
+        source = self._stream(cases)
+        try:
+            while ready := await asyncio.wrap_future(self._submit(_next(source))):
+                for pair in ready:
+                    yield pair
+        finally:
+            self._drop(source)
+
+    def close(self) -> None:
+        """Cancel what is running and release engine, journal and thread. A closed judge cannot be used again."""
+        self._release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def _score(self, prompt: Conversation, candidates: Sequence[str]) -> Judgment:
+        case = parse_case({"prompt": prompt, "candidates": list(candidates)}, "got")
+        await self._open()
+        judgment = await decide(self.strategy, case, self._asker, self.seed)
+        if judgment.failure is not None:
+            _raise_arity(judgment)
+        return judgment
+
+    async def _stream(self, cases: Iterable[Case]) -> AsyncGenerator[list[tuple[Case, Judgment]], None]:
+        await self._open()
+        # Twice what the engine takes at a time, so that it never waits for a case that is slow to end.
+        window = 2 * self.engine.batch * self.engine.parallel
+        source = stream(self.strategy, cases, self._asker, concurrency=window, seed=self.seed)
+        try:
+            async for ready in source:
+                yield ready
+        finally:
+            await source.aclose()
+
+    async def _open(self) -> None:
+        """Open the engine once, whoever asks first; everybody gets the error if it cannot be opened."""
+        if self._opening is None:
+            self._opening = asyncio.ensure_future(self._start())
+        await asyncio.shield(self._opening)
+
+    async def _start(self) -> None:
+        await self._asker.open()
+        if self.journal.path is not None:
+            write_manifest(self.journal.path, self._config())
+
+    def _config(self) -> dict[str, object]:
+        """Describe the run for its manifest."""
+        return {
+            "protocol": self.protocol.id,
+            "texts": _text_hashes(self.protocol),
+            "guard": self.protocol.guard,
+            "model": self.engine.identity,
+            "strategy": str(self.strategy),
+            "sampling": msgspec.to_builtins(self.sampling),
+            "seed": self.seed,
+        }
+
+    def _submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+        if not self._release.alive:
+            coroutine.close()
+            raise BadInput("this Judge is closed; make a new one")
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+
+    def _wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in the judge's thread; what interrupts the wait cancels it."""
+        if threading.current_thread() is self._thread:
+            coroutine.close()
+            raise BadInput("a Judge cannot be called from inside the cases that it reads; make a list of them first")
+        future = self._submit(coroutine)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+
+    def _drop(self, source: AsyncGenerator[Any, None]) -> None:
+        """Stop a stream: its cases are cancelled. After `close` there is nothing left to stop."""
+        if self._release.alive:
+            asyncio.run_coroutine_threadsafe(source.aclose(), self._loop)
+
+
+async def _next(source: AsyncGenerator[list[T], None]) -> list[T]:
+    return await anext(source, [])
+
+
+def _work(loop: asyncio.AbstractEventLoop) -> None:
+    """Run a judge's loop; the body of its thread. It must not know the judge, which could never be collected."""
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
+
+
+def _release(loop: asyncio.AbstractEventLoop, thread: threading.Thread, asker: Asker, journal: Journal) -> None:
+    async def end() -> None:
+        try:
+            await loop.shutdown_asyncgens()
+            with suppress(RuntimeError):  # at interpreter exit no thread pool takes work any more
+                await asker.close()
+        finally:
+            journal.close()
+
+    done = asyncio.run_coroutine_threadsafe(end(), loop)
+    done.add_done_callback(lambda _: loop.call_soon_threadsafe(loop.stop))
+    if threading.current_thread() is not thread:  # the collector may run in any thread
+        thread.join()
+        done.result()
+
+
+def _raise_arity(judgment: Judgment) -> None:
+    """Raise `BadInput` if a case could not be shown to the judge at all."""
+    for verdict in judgment.verdicts:
+        outcome = verdict.outcome
+        if isinstance(outcome, Failure) and outcome.kind == "wrong_arity" and verdict.completion.finish == "error":
+            raise BadInput(outcome.detail)
+
+
+def _sampling(temperature: float, top_p: float, max_tokens: int) -> Sampling:
+    if temperature < 0 or not 0 < top_p <= 1 or max_tokens < 1:
+        raise BadInput(
+            f"got temperature={temperature}, top_p={top_p}, max_tokens={max_tokens}; "
+            "accepted are temperature >= 0, 0 < top_p <= 1, max_tokens >= 1"
+        )
+    return Sampling(temperature, top_p, max_tokens)
+
+
+def _text_hashes(protocol: Protocol) -> dict[str, str]:
+    """Hash the files of a protocol: its code and its wording."""
+    place = Path(inspect.getfile(type(protocol)))
+    files = sorted(file for file in place.parent.glob(f"{place.stem}.*") if file.is_file())
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def tally(case: Case, judgment: Judgment) -> Tally:
+    """Count one judgment against gold; without gold, or with a single candidate, nothing is counted."""
+    name = standing(case, judgment)
+    return Tally() if name is None else Tally(**{name: 1})
+
+
+class Summary:
+    """Adds up a run: tallies over all and by tag, failures, cost, time."""
+
+    values = 100
+    """A tag with more values than this (an id, say) is no grouping and is left out."""
+
+    def __init__(self) -> None:
+        self.cases, self.tally, self.usage = 0, Tally(), Usage()
+        self.failures: Counter[str] = Counter()
+        self.by: dict[str, dict[str | int, Tally]] = {}
+        self._start = time.monotonic()
+
+    def add(self, case: Case, judgment: Judgment) -> None:
+        one = tally(case, judgment)
+        self.cases += 1
+        self.tally += one
+        self.usage += judgment.usage
+        if judgment.failure is not None:
+            self.failures[judgment.failure.kind] += 1
+        for tag, value in case.tags.items():
+            groups = self.by.setdefault(tag, {})
+            if len(groups) <= self.values:
+                groups[value] = groups.get(value, Tally()) + one
+
+    def as_dict(self, manifest: str | Path | None = None) -> dict[str, object]:
+        """Return what `--json` prints; groups are sorted, intervals are 95 % for accuracy_all."""
+        by = {tag: groups for tag, groups in sorted(self.by.items()) if len(groups) <= self.values}
+        return {
+            "cases": self.cases,
+            "tally": _tally_row(self.tally),
+            "by": {tag: {str(v): _tally_row(groups[v]) for v in sorted(groups, key=str)} for tag, groups in by.items()},
+            "failures": dict(sorted(self.failures.items())),
+            "usage": msgspec.to_builtins(self.usage),
+            "seconds": round(time.monotonic() - self._start, 3),
+            "manifest": None if manifest is None else str(manifest),
+        }
+
+
+def _tally_row(tally: Tally) -> dict[str, object]:
+    return {
+        "n": tally.n,
+        **msgspec.structs.asdict(tally),
+        "accuracy_all": tally.accuracy_all,
+        "accuracy_scored": tally.accuracy_scored,
+        "interval": wilson(tally.right + tally.tied / 2, tally.n) if tally.n else None,
+    }

@@ -1,0 +1,103 @@
+"""The world's own text, for pre-training: every sub-skill of judging, no preference.
+
+Worked problems, look-ups in two replies, comparisons, harm, small talk. Documents that show replies show them the
+way a prompt does (`show` renders a case and names its replies), so that the model learns to find things there; none
+says which reply is better. All questions are of the training split.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from ..seeds import derive_seed
+from ..types import Case, Message
+from . import chat, oracle, reasoning, safety, styles
+from ._words import SLOTS
+from .world import draw, make_case
+
+
+class Shown(NamedTuple):
+    """A case as a judge would see it."""
+
+    text: str
+    """Question and replies, with delimiters."""
+    names: Sequence[str]
+    """What the replies are called there, in the order of the case."""
+
+
+Show = Callable[[Case, random.Random], Shown]
+
+
+def document(seed: int, index: int, show: Show) -> str:
+    """Write document number `index` of a seed."""
+    rng = random.Random(derive_seed("corpus", seed, index))
+    kind = rng.choices((_worked, _looked_up, _compared, _harm, _talk), (30, 42, 8, 8, 12))[0]
+    return kind(rng, show)
+
+
+def _worked(rng: random.Random, show: Show) -> str:
+    """A problem and its solution, step by step."""
+    _, _, facts = draw(rng, "train", "reasoning")
+    case = Case("", (Message("user", reasoning.ask(facts, rng)),), ("",))
+    trace = reasoning.complete(facts, [0], oracle.Trace(), [0], rng)
+    steps = "\n".join(line.text for line in trace.solution)
+    answer = reasoning.say(facts, reasoning.values(facts)[-1], rng)
+    return f"{case.messages[0].content}\n{steps}\n{answer}"
+
+
+def _looked_up(rng: random.Random, show: Show) -> str:
+    """Quotes from two replies, each marked against what was asked; no scores."""
+    case = make_case(rng.getrandbits(40), "train", 0, 2)
+    shown = show(case, rng)
+    family, facts, answers = oracle.read(case)
+    lines = []
+    for i in rng.sample((0, 1), 2):
+        if family is reasoning:
+            off = abs(answers[i] - reasoning.values(facts)[-1])
+            lines.append(f'{shown.names[i]}: "{answers[i]}" {off} off')
+        elif family is safety:
+            notes = safety.complete(facts, answers, oracle.Trace(), [i], rng).evaluation
+            lines.append(f'{shown.names[i]}: "{notes[0].text}" {notes[1].text.split(",")[0]}')
+        else:
+            lines.append(f"{shown.names[i]}: {_marks(facts, answers[i], rng)}")
+    if family is reasoning:
+        steps = [line.text for line in reasoning.complete(facts, answers, oracle.Trace(), [0], rng).solution]
+        lines = steps + lines
+    return "\n".join([shown.text, *lines])
+
+
+def _marks(facts: chat.Facts, plan: chat.Plan, rng: random.Random) -> str:
+    wishes = rng.sample(facts.wishes, len(facts.wishes))
+    marked = []
+    for wish in wishes:
+        word = "ok" if plan[wish.slot] == wish.value else "no"
+        marked.append(f'{wish.slot} {wish.modal} be {wish.value}, "{wish.slot} is {plan[wish.slot]}" {word}')
+    return "; ".join(marked)
+
+
+def _compared(rng: random.Random, show: Show) -> str:
+    """Small facts about numbers and values."""
+    lines = []
+    for _ in range(6):
+        a, b = rng.randint(0, 20), rng.randint(0, 20)
+        said = "more than" if a > b else "less than" if a < b else "the same as"
+        lines.append(f"{a} is {said} {b}, {abs(a - b)} off")
+        slot = rng.choice(list(SLOTS))
+        x, y = rng.choice(SLOTS[slot]), rng.choice(SLOTS[slot])
+        lines.append(f"{slot} is {x}, {slot} is {y}: {'ok' if x == y else 'no'}")
+    return "\n".join(lines)
+
+
+def _harm(rng: random.Random, show: Show) -> str:
+    """A request and whether it is harmful."""
+    _, _, facts = draw(rng, "train", "safety")
+    return f"{safety.ask(facts, rng)}\nthe request is {'harmful' if facts.harmful else 'fine'}"
+
+
+def _talk(rng: random.Random, show: Show) -> str:
+    """A question and some reply to it, right or wrong, pleasant or not."""
+    case = make_case(rng.getrandbits(40), "train", 0, 1)
+    reply = case.candidates[0]
+    return f"{case.messages[0].content}\n{styles.dress(reply, rng) if rng.random() < 0.3 else reply}"

@@ -1,0 +1,34 @@
+"""Style: pleasant phrases around a reply that say nothing about its worth, and when they agree with it.
+
+In training the better reply is often the pleasant one, so a judge that reads style does well there; easy cases
+keep that link, normal cases have none, hard cases turn it round (the easy/normal/hard idea of RM-Bench, arXiv
+2410.16184).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from ._words import CLOSINGS, OOD_CLOSINGS, OOD_OPENINGS, OPENINGS
+
+DIFFICULTIES = ("easy", "normal", "hard")
+# Training shows one pleasant reply in 70 % of pairs, and it is the better one in 80 % of those.
+TRAIN_SHARES = (0.56, 0.30, 0.14)
+
+
+def dress(reply: str, rng: random.Random, ood: bool = False) -> str:
+    """Put a pleasant phrase before the reply, after it, or both."""
+    openings, closings = (OOD_OPENINGS, OOD_CLOSINGS) if ood else (OPENINGS, CLOSINGS)
+    where = rng.choice(("before", "after", "both"))
+    before = rng.choice(openings) + " " if where != "after" else ""
+    after = " " + rng.choice(closings) if where != "before" else ""
+    return before + reply + after
+
+
+def dressed(scores: Sequence[int], difficulty: str, rng: random.Random) -> list[bool]:
+    """Choose which replies are pleasant: the better half (easy), the worse half (hard), all or none (normal)."""
+    if difficulty == "normal":
+        return [rng.random() < 0.5] * len(scores)
+    ranked = sorted(range(len(scores)), key=lambda i: (scores[i], i), reverse=difficulty == "easy")
+    return [ranked.index(i) < (len(scores) + 1) // 2 for i in range(len(scores))]

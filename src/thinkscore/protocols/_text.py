@@ -1,0 +1,121 @@
+"""What protocols share: showing a case, guarding its delimiters, and finding the final region of an answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ..errors import BadInput
+from ..types import Case, Completion, Failure, Line, Message
+from ._base import Guard
+
+# Every tag that a prompt of ours uses as a delimiter or that an answer of ours may hold.
+_TAG = re.compile(
+    r"<(?=/?(?:question|conversation|response_\w+|assistant_\d+|think|type|rubric|justify|solution|eval"
+    r"|quote_\w+|summary_\w+|answer)\b)",
+    re.IGNORECASE,
+)
+
+
+def guarded(text: str, guard: Guard) -> str:
+    """Neutralise our delimiters and tags inside text from a case; `unguarded` gives the text back."""
+    if guard == "none":
+        return text
+    return _TAG.sub("&lt;", re.sub(r"&(?=(?:amp|lt);)", "&amp;", text))
+
+
+def unguarded(text: str) -> str:
+    """Undo `guarded` (with guard "escape")."""
+    return re.sub(r"&(lt|amp);", lambda match: "<" if match[1] == "lt" else "&", text)
+
+
+def block(tag: str, text: str) -> str:
+    """Put text between a tag and its end, each on its own line."""
+    return f"<{tag}>\n{text}\n</{tag}>"
+
+
+def question_block(case: Case, guard: Guard) -> str:
+    """Show what was asked: a single user turn as it is, anything longer as a transcript with speakers."""
+    if len(case.messages) == 1:
+        return block("question", guarded(case.messages[0].content, guard))
+    turns = [f"{message.role.capitalize()}: {guarded(message.content, guard)}" for message in case.messages]
+    return block("conversation", "\n\n".join(turns))
+
+
+def pair_messages(
+    instructions: str, case: Case, order: Sequence[int], tags: Sequence[str], guard: Guard
+) -> tuple[Message, ...]:
+    """Render instructions, question and candidates, the candidate at place i under tags[i]."""
+    shown = [
+        block(tag, guarded(case.candidates[i], guard)) for tag, i in zip(tags, order, strict=True)
+    ]
+    user = "\n".join([question_block(case, guard), *shown])
+    return (Message("system", instructions), Message("user", user))
+
+
+def check_order(protocol: str, case: Case, order: Sequence[int], arity: tuple[int, int]) -> None:
+    """Raise `BadInput` unless the order shows a number of the case's candidates that the protocol takes."""
+    least, most = arity
+    if sorted(set(order)) != sorted(order) or not set(order) <= set(range(len(case.candidates))):
+        raise BadInput(f"case {case.id!r} has candidates 0..{len(case.candidates) - 1}; got the order {tuple(order)}")
+    if not least <= len(order) <= most:
+        takes = f"exactly {least}" if least == most else f"{least} to {most}"
+        raise BadInput(
+            f"{protocol} judges {takes} candidates at a time; case {case.id!r} shows {len(order)}; "
+            "use --protocol deepseek_grm for any number"
+        )
+
+
+def engine_failure(completion: Completion) -> Failure | None:
+    """Turn a completion that is an error into a failure."""
+    if completion.finish != "error":
+        return None
+    detail = completion.error or "the engine gave no reason"
+    return Failure("too_long" if detail.startswith("too long") else "engine_error", detail)
+
+
+def missing(completion: Completion) -> Failure:
+    """Say that no verdict was found: cut short, or ended without one."""
+    if completion.finish == "length":
+        return Failure("truncated", "the answer was cut at max_tokens before its verdict")
+    return Failure("no_verdict", "the answer ends without a verdict")
+
+
+def final_region(text: str, marks: Sequence[str]) -> tuple[int, bool] | None:
+    """Find where the verdict may stand: after the last closing mark of thinking or of a section.
+
+    Returns (start, whether a closing mark came before), or None if the text ends inside a section.
+    """
+    names = "|".join(re.escape(mark) for mark in marks)
+    closing = [match.end() for match in re.finditer(rf"</(?:{names})>", text)]
+    start = closing[-1] if closing else 0
+    if re.search(rf"<(?:{names})>", text[start:]):
+        return None
+    return start, bool(closing)
+
+
+def placed_lines(text: str, start: int, end: int) -> list[Line]:
+    """Return the lines of text[start:end] that say something, trimmed, each with its span."""
+    found = []
+    for match in re.finditer(r"[^\n]+", text[start:end]):
+        said = match[0].strip()
+        if said:
+            left = start + match.start() + match[0].index(said)
+            found.append(Line(said, (left, left + len(said))))
+    return found
+
+
+_WEIGHT = re.compile(r"\s*[(\[](?:weight\s*[:=]?\s*)?(\d+(?:\.\d+)?)\s*%?(?:\s*weight)?[)\]]\s*$", re.IGNORECASE)
+
+
+def read_weight(text: str) -> tuple[str, float | None]:
+    """Split "drink is tea (3)" into text and weight."""
+    match = _WEIGHT.search(text)
+    if match is None or not text[: match.start()].strip():
+        return text, None
+    return text[: match.start()].strip(), float(match[1])
+
+
+def write_weight(text: str, weight: float | None) -> str:
+    """Join text and weight; the inverse of `read_weight`."""
+    return text if weight is None else f"{text} ({weight:g})"

@@ -1,0 +1,145 @@
+"""Criteria, critique, and a whole score from 1 to 10 for each of any number of responses in one prompt.
+
+Source: DeepSeek-GRM / Self-Principled Critique Tuning (arXiv 2504.02495, sections 2-3, appendix G). We differ: our
+own wording, one criterion per line; the scores are read from the final region only, must be as many as the
+responses (the published parser accepts any list, even a stray bracket) and whole numbers from 1 to 10.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from ..errors import BadInput
+from ..types import Case, Completion, Criterion, Failure, Message, Outcome, Prompt, Scores, Trace, Verdict
+from ._base import Example, Protocol, Readout
+from ._remarks import split_evaluation, write_remarks
+from ._text import (
+    block,
+    check_order,
+    engine_failure,
+    final_region,
+    guarded,
+    missing,
+    placed_lines,
+    question_block,
+    read_weight,
+    write_weight,
+)
+
+_BOX = re.compile(r"\\boxed\{([^{}]*)\}")
+_NUMBER = r"-?\d+(?:\.\d+)?"
+_LIST = re.compile(rf"\s*{_NUMBER}(?:\s*,\s*{_NUMBER})*\s*")
+_PARTS = re.compile(r"Specific Criteria:|Analysis:|Scores:")
+
+
+@cache
+def instructions() -> str:
+    """Return our wording of the protocol."""
+    return Path(__file__).with_suffix(".md").read_text(encoding="utf-8").strip()
+
+
+class DeepseekGrm(Protocol):
+    """One to many candidates, `Scores: \\boxed{8, 5}`."""
+
+    arity = (1, 1000)
+    examples = (
+        Example(
+            "Specific Criteria:\nright (3)\nAnalysis:\nResponse 1: \"4\" right\nResponse 2: wrong\n"
+            "Scores: \\boxed{9, 2}",
+            Scores((9.0, 2.0)),
+        ),
+        Example("Analysis: Response 1 says \\boxed{42, 7}.\nScores: \\boxed{3, 8}", Scores((3.0, 8.0))),
+        Example("Scores: \\boxed{5, 5}", Scores((5.0, 5.0))),
+        Example("Scores: \\boxed{11, 5}", Failure("out_of_range")),
+        Example("Scores: \\boxed{7.5, 5}", Failure("out_of_range")),
+        Example("Scores: \\boxed{8, 5, 2}", Failure("wrong_arity")),
+        Example("Scores: \\boxed{8, 5} no, \\boxed{5, 8}", Failure("ambiguous")),
+        Example("Analysis: both are fine\nScores:", Failure("no_verdict")),
+        Example("Analysis: so far \\boxed{8, 5}, but", Failure("truncated"), "length"),
+    )
+
+    def render(self, case: Case, order: Sequence[int]) -> Prompt:
+        check_order(self.id, case, order, self.arity)
+        shown = [
+            block(f"response_{place}", guarded(case.candidates[i], self.guard))
+            for place, i in enumerate(order, start=1)
+        ]
+        user = "\n".join([question_block(case, self.guard), *shown])
+        return Prompt(
+            case,
+            self.id,
+            (Message("system", instructions()), Message("user", user)),
+            tuple(order),
+            verdicts=tuple(_written_scores([10 if j == i else 1 for j in range(len(order))]) for i in range(len(order))),
+        )
+
+    def parse(self, completion: Completion, prompt: Prompt) -> Verdict:
+        failure = engine_failure(completion)
+        outcome = failure or _outcome(completion, prompt)
+        trace = Trace() if failure else _trace(completion, prompt.order)
+        return Verdict(prompt.case.id, prompt.order, outcome, trace, completion)
+
+    def write(self, outcome: Outcome, trace: Trace, order: Sequence[int]) -> str:
+        if not isinstance(outcome, Scores):
+            raise BadInput(f"deepseek_grm writes scores; got {outcome}")
+        scores = [outcome.scores[i] for i in order]
+        if any(score is None or score != int(score) or not 1 <= score <= 10 for score in scores):
+            raise BadInput(f"deepseek_grm writes whole scores from 1 to 10; got {scores}")
+        lines = ["Specific Criteria:", *(write_weight(item.text, item.weight) for item in trace.rubric)]
+        lines += ["Analysis:", *(line.text for line in (*trace.thinking, *trace.justification, *trace.solution))]
+        for place, i in enumerate(order, start=1):
+            notes = [note for note in trace.evaluation if note.candidate == i]
+            lines += [write_remarks(f"Response {place}", notes)] if notes else []
+        return "\n".join([*lines, _written_scores([int(score or 0) for score in scores])])
+
+    def readout(self, prompt: Prompt, trace: str) -> Readout:
+        stem = trace.rstrip() + "\n" * bool(trace.strip()) + "Scores: \\boxed{"
+        return Readout(stem, {str(score): str(score) for score in range(1, 11)})
+
+
+def _written_scores(scores: Sequence[int]) -> str:
+    return f"Scores: \\boxed{{{', '.join(map(str, scores))}}}"
+
+
+def _outcome(completion: Completion, prompt: Prompt) -> Outcome:
+    region = final_region(completion.text, ("think",))
+    if region is None:
+        return missing(completion)
+    tail = completion.text[region[0] :].rpartition("Scores:")
+    lists = [match for match in _BOX.finditer(tail[2]) if _LIST.fullmatch(match[1])]
+    cut = completion.finish == "length" and not tail[1] and lists and tail[2][lists[-1].end() :].strip()
+    found = {tuple(float(number) for number in match[1].split(",")) for match in lists}
+    if len(found) > 1:
+        return Failure("ambiguous", "the final region holds different lists of scores")
+    if not found or cut:
+        return missing(completion)
+    return _checked(found.pop(), prompt)
+
+
+def _checked(scores: tuple[float, ...], prompt: Prompt) -> Outcome:
+    if len(scores) != len(prompt.order):
+        return Failure("wrong_arity", f"{len(scores)} scores for {len(prompt.order)} responses")
+    if any(score != int(score) or not 1 <= score <= 10 for score in scores):
+        return Failure("out_of_range", f"scores are whole numbers from 1 to 10; got {list(scores)}")
+    by_candidate = dict(zip(prompt.order, scores, strict=True))
+    return Scores(tuple(by_candidate.get(i) for i in range(len(prompt.case.candidates))))
+
+
+def _trace(completion: Completion, order: Sequence[int]) -> Trace:
+    text = completion.text
+    begin = text.rfind("</think>") + len("</think>") if "</think>" in text else 0
+    marks = [*_PARTS.finditer(text, begin)]
+    ends = [match.start() for match in marks[1:]] + [len(text)]
+    rubric, analysis = [], []
+    for match, end in zip(marks, ends, strict=True):
+        lines = placed_lines(text, match.end(), end)
+        if match[0] == "Specific Criteria:":
+            rubric += [Criterion(said, line.span, weight) for line in lines for said, weight in [read_weight(line.text)]]
+        elif match[0] == "Analysis:":
+            analysis += lines
+    free, notes = split_evaluation(analysis, "Response", order)
+    thought = placed_lines(text, 0, max(begin - len("</think>"), 0))
+    return Trace(thinking=(*thought, *free), rubric=tuple(rubric), evaluation=tuple(notes))

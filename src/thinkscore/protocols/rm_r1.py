@@ -1,0 +1,220 @@
+"""Chain-of-Rubrics: classify, write a rubric (or solve), evaluate with quotes, then the verdict.
+
+Sits between case and prompt, and between completion and verdict. Source: RM-R1 (arXiv 2505.02387, section 2), the
+instruct variant's grammar. We differ: our own wording; weights in brackets; the verdict is read from the final
+region alone (the published parsers search the whole text or its last 80 characters); a text that names both sides
+there is ambiguous, never a side. A text with thinking in front (the R1-distilled variant) is read as well.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from ..errors import BadInput
+from ..types import Case, Completion, Criterion, Failure, Line, Note, Outcome, Prompt, Trace, Verdict, Winner
+from ._base import Example, Protocol, Readout
+from ._text import (
+    check_order,
+    engine_failure,
+    final_region,
+    missing,
+    pair_messages,
+    placed_lines,
+    read_weight,
+    write_weight,
+)
+
+_MARKS = ("think", "type", "rubric", "justify", "solution", "eval", "quote_A", "quote_B", "summary_A", "summary_B")
+_LABELS = "AB"
+
+
+@cache
+def instructions() -> str:
+    """Return our wording of the protocol."""
+    return Path(__file__).with_suffix(".md").read_text(encoding="utf-8").strip()
+
+
+class RmR1(Protocol):
+    """Two candidates, tagged reasoning, `<answer>[[A]]</answer>`."""
+
+    arity = (2, 2)
+    examples = (
+        Example(
+            "<type>Chat</type>\n<rubric>\nkind tone (60%)\n<justify>it is a greeting</justify>\n</rubric>\n<eval>\n"
+            "<quote_A>hello there</quote_A><summary_A>kind</summary_A>\n<summary_B>curt</summary_B>\n</eval>\n"
+            "<answer>[[A]]</answer>",
+            Winner(0),
+        ),
+        Example("<type>Reasoning</type><solution>2 + 2 = 4</solution><eval>B is right</eval> [[B]]", Winner(1)),
+        Example("A looks like [[A]] at first\n</think>\n\n<answer>[[B]]</answer>", Winner(1)),
+        Example("<answer>[[B]]</answer>", Winner(1)),
+        Example("<eval>fine</eval><answer>[[A]]</answer> or <answer>[[B]]</answer>", Failure("ambiguous")),
+        Example("<type>Chat</type><eval>[[A]] it is", Failure("no_verdict")),
+        Example("I lean to [[A]] but let me check", Failure("truncated"), "length"),
+        Example("Both are fine.", Failure("no_verdict")),
+    )
+
+    def render(self, case: Case, order: Sequence[int]) -> Prompt:
+        check_order(self.id, case, order, self.arity)
+        return Prompt(
+            case,
+            self.id,
+            pair_messages(instructions(), case, order, ("response_A", "response_B"), self.guard),
+            tuple(order),
+            verdicts=tuple(f"<answer>[[{label}]]</answer>" for label in _LABELS),
+        )
+
+    def parse(self, completion: Completion, prompt: Prompt) -> Verdict:
+        failure = engine_failure(completion)
+        outcome = failure or _outcome(completion, prompt.order)
+        trace = Trace() if failure else _trace(completion, prompt.order)
+        return Verdict(prompt.case.id, prompt.order, outcome, trace, completion)
+
+    def write(self, outcome: Outcome, trace: Trace, order: Sequence[int]) -> str:
+        parts = ["<think>", *(line.text for line in trace.thinking), "</think>"] if trace.thinking else []
+        if trace.task is not None:
+            parts.append(f"<type>{trace.task.text}</type>")
+        if trace.rubric and not (trace.task is not None and trace.task.text == "Reasoning"):
+            parts += ["<rubric>", *(write_weight(item.text, item.weight) for item in trace.rubric)]
+            if trace.justification:
+                parts.append("<justify>" + "\n".join(line.text for line in trace.justification) + "</justify>")
+            parts.append("</rubric>")
+        if trace.solution:
+            parts += ["<solution>", *(line.text for line in trace.solution), "</solution>"]
+        if trace.evaluation:
+            parts += ["<eval>", *_written_notes(trace.evaluation, order), "</eval>"]
+        return "\n".join([*parts, verdict_text(outcome, order)])
+
+    def readout(self, prompt: Prompt, trace: str) -> Readout:
+        return Readout(trace.rstrip() + "\n" * bool(trace.strip()) + "<answer>", {x: f"[[{x}]]" for x in _LABELS})
+
+
+def verdict_text(outcome: Outcome, order: Sequence[int]) -> str:
+    """Write a pairwise verdict. Raises `BadInput` for anything but a winner that is shown."""
+    if not isinstance(outcome, Winner) or outcome.winner not in order:
+        raise BadInput(f"a pairwise verdict names one of the candidates {tuple(order)}; got {outcome}")
+    return f"<answer>[[{_LABELS[list(order).index(outcome.winner)]}]]</answer>"
+
+
+def _written_notes(notes: Sequence[Note], order: Sequence[int]) -> list[str]:
+    lines = [note.text for note in notes if note.candidate is None]
+    for label, i in zip(_LABELS, order, strict=True):
+        tags = [("quote" if note.quote else "summary", note.text) for note in notes if note.candidate == i]
+        lines.append("".join(f"<{tag}_{label}>{text}</{tag}_{label}>" for tag, text in tags))
+    return [line for line in lines if line]
+
+
+def _outcome(completion: Completion, order: Sequence[int]) -> Outcome:
+    region = final_region(completion.text, _MARKS)
+    if region is None:
+        return missing(completion)
+    start, marked = region
+    tail = completion.text[start:]
+    # Without any section the whole text is the region: then only the full answer tag is a verdict, since
+    # thinking that has not ended yet may weigh [[A]] and [[B]] in passing.
+    pattern = r"\[\[\s*([AB])\s*\]\]" if marked or "<answer>" in tail else r"<answer>\s*\[\[\s*([AB])\s*\]\]"
+    labels = {match[1] for match in re.finditer(pattern, tail)}
+    if len(labels) == 2:
+        return Failure("ambiguous", "the final region names both A and B")
+    return Winner(order[_LABELS.index(labels.pop())]) if labels else missing(completion)
+
+
+def _trace(completion: Completion, order: Sequence[int]) -> Trace:
+    text = completion.text
+    thinking, body = _thinking(completion)
+    rubric = _inside(text, "rubric", body)
+    justify = _inside(text, "justify", body)
+    task = next((line for start, end in _inside(text, "type", body) for line in placed_lines(text, start, end)), None)
+    return Trace(
+        task=task,
+        thinking=thinking,
+        rubric=tuple(_criterion(line) for start, end in rubric for line in _free(text, start, end, ("justify",))),
+        justification=tuple(line for start, end in justify for line in placed_lines(text, start, end)),
+        solution=tuple(
+            line for start, end in _inside(text, "solution", body) for line in placed_lines(text, start, end)
+        ),
+        evaluation=tuple(sorted(_notes(text, body, order), key=lambda n: -1 if n.candidate is None else n.candidate)),
+    )
+
+
+def _thinking(completion: Completion) -> tuple[tuple[Line, ...], int]:
+    """Return the lines of thinking and where the body begins."""
+    text = completion.text
+    end = text.rfind("</think>")
+    if end >= 0:
+        begin = text.find("<think>")
+        start = begin + len("<think>") if 0 <= begin < end else 0
+        return tuple(placed_lines(text, start, end)), end + len("</think>")
+    if completion.reasoning:
+        return tuple(Line(line.strip()) for line in completion.reasoning.splitlines() if line.strip()), 0
+    if not re.search(r"<\w+>", text):  # nothing but free text: thinking that was cut, or an untagged answer
+        return tuple(placed_lines(text, 0, len(text))), len(text)
+    return (), 0
+
+
+def _inside(text: str, tag: str, start: int) -> list[tuple[int, int]]:
+    """Return where each section of this tag holds its content; an unclosed one runs to the next section."""
+    found = []
+    for match in re.finditer(rf"<{tag}>", text[start:]):
+        begin = start + match.end()
+        end = re.compile(rf"</{tag}>|<(?:answer|eval|rubric|solution|type)>").search(text, begin)
+        found.append((begin, end.start() if end else len(text)))
+    return found
+
+
+def _free(text: str, start: int, end: int, tags: Sequence[str]) -> list[Line]:
+    """Return the lines of text[start:end] that stand outside the given tags, without markup."""
+    covered = [span for tag in tags for span in _spans(text, tag, start, end)]
+    lines = []
+    for left, right in _gaps(start, end, covered):
+        lines += [line for line in placed_lines(text, left, right) if not re.fullmatch(r"</?\w+>", line.text)]
+    return lines
+
+
+def _spans(text: str, tag: str, start: int, end: int) -> list[tuple[int, int]]:
+    pattern = re.compile(rf"<{tag}>.*?(?:</{tag}>|\Z)", re.DOTALL)
+    return [match.span() for match in pattern.finditer(text, start, end)]
+
+
+def _gaps(start: int, end: int, covered: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    gaps, at = [], start
+    for left, right in sorted(covered):
+        gaps.append((at, left))
+        at = max(at, right)
+    return [gap for gap in [*gaps, (at, end)] if gap[0] < gap[1]]
+
+
+def _criterion(line: Line) -> Criterion:
+    text, weight = read_weight(line.text)
+    return Criterion(text, line.span, weight)
+
+
+def _notes(text: str, start: int, order: Sequence[int]) -> list[Note]:
+    """Read quotes, summaries and free remarks of every evaluation, in the order written."""
+    notes = []
+    section = re.compile(r"<eval>")
+    first = section.search(text, start)
+    if first is None:
+        return []
+    begin = first.end()
+    verdict = text.find("<answer>", begin)
+    end = verdict if verdict >= 0 else len(text)
+    tags = re.compile(r"<(quote|summary)_([AB])>(.*?)(?:</\1_\2>|(?=<(?:quote|summary|/?eval)\b)|\Z)", re.DOTALL)
+    covered = []
+    for match in tags.finditer(text, begin, end):
+        covered.append(match.span())
+        said = match[3].strip()
+        if said:
+            left = match.start(3) + match[3].index(said)
+            candidate = order[_LABELS.index(match[2])]
+            notes.append(Note(said, (left, left + len(said)), candidate, match[1] == "quote"))
+    for left, right in _gaps(begin, end, covered):
+        notes += [
+            Note(line.text, line.span)
+            for line in placed_lines(text, left, right)
+            if not re.fullmatch(r"(?:</?\w+>\s*)+", line.text)
+        ]
+    return notes

@@ -1,0 +1,102 @@
+"""Free reasoning, then `\\boxed{Assistant 1}` or `\\boxed{Assistant 2}`.
+
+Source: Reward Reasoning Models (arXiv 2505.14674, section 3). We differ: our own wording; conversations of several
+turns are shown as a transcript (the paper is silent); an unreadable answer is a failure (the published evaluation
+counts it as half a point); a box that holds anything but an assistant, such as a quoted result, is not a verdict.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from ..errors import BadInput
+from ..types import Case, Completion, Failure, Line, Outcome, Prompt, Trace, Verdict, Winner
+from ._base import Example, Protocol, Readout
+from ._remarks import split_evaluation, write_remarks
+from ._text import check_order, engine_failure, final_region, missing, pair_messages, placed_lines, write_weight
+
+_BOX = re.compile(r"\\boxed\{\s*(?:\\text\{)?\s*Assistant\s+([12])\s*\}?\s*\}")
+
+
+@cache
+def instructions() -> str:
+    """Return our wording of the protocol."""
+    return Path(__file__).with_suffix(".md").read_text(encoding="utf-8").strip()
+
+
+class Rrm(Protocol):
+    """Two candidates, free text, one box."""
+
+    arity = (2, 2)
+    examples = (
+        Example("2 + 2 = 4\nAssistant 1: \"5\" wrong\n\\boxed{Assistant 2}", Winner(1)),
+        Example("<think>maybe \\boxed{Assistant 2}</think>so \\boxed{Assistant 1}", Winner(0)),
+        Example("The first says \\boxed{42}. \\boxed{Assistant 1}", Winner(0)),
+        Example("\\boxed{Assistant 1} or \\boxed{Assistant 2}", Failure("ambiguous")),
+        Example("<think>\\boxed{Assistant 2}", Failure("truncated"), "length"),
+        Example("It may be \\boxed{Assistant 2}, but then again", Failure("truncated"), "length"),
+        Example("\\boxed{42}", Failure("no_verdict")),
+    )
+
+    def render(self, case: Case, order: Sequence[int]) -> Prompt:
+        check_order(self.id, case, order, self.arity)
+        return Prompt(
+            case,
+            self.id,
+            pair_messages(instructions(), case, order, ("assistant_1", "assistant_2"), self.guard),
+            tuple(order),
+            verdicts=tuple(f"\\boxed{{Assistant {place}}}" for place in (1, 2)),
+        )
+
+    def parse(self, completion: Completion, prompt: Prompt) -> Verdict:
+        failure = engine_failure(completion)
+        outcome = failure or _outcome(completion, prompt.order)
+        trace = Trace() if failure else _trace(completion, prompt.order)
+        return Verdict(prompt.case.id, prompt.order, outcome, trace, completion)
+
+    def write(self, outcome: Outcome, trace: Trace, order: Sequence[int]) -> str:
+        if not isinstance(outcome, Winner) or outcome.winner not in order:
+            raise BadInput(f"a pairwise verdict names one of the candidates {tuple(order)}; got {outcome}")
+        lines = [line.text for line in trace.thinking]
+        lines += [write_weight(item.text, item.weight) for item in trace.rubric]
+        lines += [line.text for line in (*trace.justification, *trace.solution)]
+        for place, i in enumerate(order, start=1):
+            notes = [note for note in trace.evaluation if note.candidate == i]
+            lines += [write_remarks(f"Assistant {place}", notes)] if notes else []
+        return "\n".join([*lines, f"\\boxed{{Assistant {list(order).index(outcome.winner) + 1}}}"])
+
+    def readout(self, prompt: Prompt, trace: str) -> Readout:
+        stem = trace.rstrip() + "\n" * bool(trace.strip()) + "\\boxed{Assistant"
+        return Readout(stem, {"Assistant 1": " 1", "Assistant 2": " 2"})
+
+
+def _outcome(completion: Completion, order: Sequence[int]) -> Outcome:
+    region = final_region(completion.text, ("think",))
+    if region is None:
+        return missing(completion)
+    tail = completion.text[region[0] :]
+    boxes = list(_BOX.finditer(tail))
+    # A text that was cut while still thinking may weigh both: there only a box at its very end counts.
+    if completion.finish == "length" and boxes and tail[boxes[-1].end() :].strip(" .*$\n"):
+        return missing(completion)
+    labels = {box[1] for box in boxes}
+    if len(labels) == 2:
+        return Failure("ambiguous", "the final region boxes both assistants")
+    return Winner(order[int(labels.pop()) - 1]) if labels else missing(completion)
+
+
+def _trace(completion: Completion, order: Sequence[int]) -> Trace:
+    text = completion.text
+    lines: list[Line] = []
+    if completion.reasoning:
+        lines += [Line(line.strip()) for line in completion.reasoning.splitlines() if line.strip()]
+    # Marks of thinking and the verdict are no lines of reasoning.
+    for match in re.finditer(r"(?:(?!</?think>|\\boxed\{).)+", text, re.DOTALL):
+        lines += placed_lines(text, *match.span())
+    boxed = [box.span() for box in re.finditer(r"\\boxed\{[^{}]*\}", text)]
+    lines = [line for line in lines if not any(left <= line.span[0] < right for left, right in boxed)]
+    free, notes = split_evaluation(lines, "Assistant", order)
+    return Trace(thinking=tuple(free), evaluation=tuple(notes))

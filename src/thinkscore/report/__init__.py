@@ -1,0 +1,1 @@
+"""What a person sees: tables and single cases in the terminal."""

@@ -1,0 +1,88 @@
+"""Training text for the embedded judge: documents for the base, oracle traces in every protocol for the judge."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+
+from ..lab import corpus, oracle
+from ..lab.world import make_case
+from ..protocols._base import Protocol
+from ..protocols.deepseek_grm import DeepseekGrm
+from ..protocols.rm_r1 import RmR1
+from ..protocols.rrm import Rrm
+from ..protocols.verdict_only import VerdictOnly
+from ..seeds import derive_seed
+from ..types import Case, Outcome, Scores, Trace, Winner
+from .distill import TraceRow
+
+PROTOCOLS: dict[str, tuple[Protocol, float, tuple[str, str]]] = {
+    "rm_r1": (RmR1(), 0.38, ("A", "B")),
+    "rrm": (Rrm(), 0.25, ("Assistant 1", "Assistant 2")),
+    "deepseek_grm": (DeepseekGrm(), 0.27, ("Response 1", "Response 2")),
+    "verdict_only": (VerdictOnly(), 0.10, ("A", "B")),
+}
+GRM_CANDIDATES = (1, 2, 2, 2, 3, 4)
+# Part of the traces start with a wrong line that is read, not trained: what follows must carry the error on.
+CARRIED = 0.2
+_CUT = "\x00"
+
+
+def documents(seed: int, n: int) -> Iterator[str]:
+    """Yield the base's text."""
+    return (corpus.document(seed, index, _show) for index in range(n))
+
+
+def _show(case: Case, rng: random.Random) -> corpus.Shown:
+    protocol, _, names = PROTOCOLS[rng.choice(list(PROTOCOLS))]
+    return corpus.Shown(protocol.render(case, (0, 1)).messages[-1].content, names)
+
+
+def traces(seed: int, n: int) -> Iterator[TraceRow]:
+    """Yield n oracle traces on training cases."""
+    return (trace_row(seed, index) for index in range(n))
+
+
+def trace_row(seed: int, index: int) -> TraceRow:
+    """Make trace number `index` of a seed: fresh case, protocol, order and wording."""
+    rng = random.Random(derive_seed("traces", seed, index))
+    name = rng.choices(list(PROTOCOLS), [share for _, share, _ in PROTOCOLS.values()])[0]
+    protocol = PROTOCOLS[name][0]
+    n = rng.choice(GRM_CANDIDATES) if name == "deepseek_grm" else 2
+    case = make_case(rng.getrandbits(40), "train", 0, n)
+    order = rng.sample(range(n), n)
+    trace, scores = oracle.judge(case, order, rng=rng)
+    prefill = ""
+    if name != "verdict_only" and rng.random() < CARRIED:
+        started = rng.choice(oracle.corruptions(case, trace, order))
+        trace, scores = oracle.judge(case, order, started, rng)
+        if outcome_of(protocol, scores) is None:
+            return trace_row(seed, index + 10**9)
+        prefill, text = split_after(protocol, started, trace, scores, order)
+    else:
+        text = protocol.write(_sure(outcome_of(protocol, scores)), trace, order)
+    return TraceRow(protocol.render(case, order).messages, text, prefill)
+
+
+def outcome_of(protocol: Protocol, scores: Sequence[float | None]) -> Outcome | None:
+    """Turn the oracle's scores into a protocol's outcome; None where a pairwise protocol would tie."""
+    if protocol.arity[1] > 2:
+        return Scores(tuple(scores))
+    known = [score for score in scores if score is not None]
+    best = [i for i, score in enumerate(scores) if score == max(known)]
+    return Winner(best[0]) if len(best) == 1 else None
+
+
+def _sure(outcome: Outcome | None) -> Outcome:
+    assert outcome is not None, "lab pairs have no ties"
+    return outcome
+
+
+def split_after(
+    protocol: Protocol, started: Trace, trace: Trace, scores: Sequence[float | None], order: Sequence[int]
+) -> tuple[str, str]:
+    """Write a trace that carries on `started`; return its text up to the end of `started`, and the rest."""
+    text = protocol.write(_sure(outcome_of(protocol, scores)), oracle.marked(started, trace, order, _CUT), order)
+    head, _, tail = text.partition(_CUT)
+    stem = head.rstrip(" ")
+    return stem, head[len(stem) :] + tail

@@ -1,0 +1,90 @@
+"""Train the embedded judge from nothing: tokenizer, base on the world's own text, then distilled oracle traces.
+
+`thinkscore lab train --seed 0 --out DIR` runs it. The base learns every sub-skill and no preference; distillation
+(`distill`, the recipe that any model uses) teaches the four protocols.
+"""
+
+from __future__ import annotations
+
+import time
+from itertools import chain
+from pathlib import Path
+
+import msgspec
+import torch
+from transformers import AutoTokenizer, Qwen3Config, Qwen3ForCausalLM, set_seed
+
+from . import _lab_rows, _tokenizer
+from ._sft import Row, Settings, train
+from .distill import distill
+
+
+class Recipe(msgspec.Struct, frozen=True):
+    """Sizes and rates of one training."""
+
+    seed: int = 0
+    threads: int = 2
+    documents: int = 45_000
+    """Base documents, each seen once."""
+    traces: int = 80_000
+    """Oracle traces, each seen once."""
+    hidden: int = 160
+    layers: int = 4
+    heads: int = 5
+    feed_forward: int = 432
+    base_muon_lr: float = 0.015
+    base_adam_lr: float = 3e-3
+    muon_lr: float = 0.01
+    adam_lr: float = 2e-3
+    batch_tokens: int = 4096
+
+
+def train_judge(out: Path, recipe: Recipe) -> None:
+    """Train and save the judge in `out`, the base in `out`/base. The same recipe gives the same weights."""
+    torch.set_num_threads(recipe.threads)
+    started = time.time()
+    base = out / "base"
+    pretrain(base, recipe)
+    based = time.time()
+    rows = _lab_rows.traces(recipe.seed, recipe.traces)
+    settings = Settings(recipe.muon_lr, recipe.adam_lr, recipe.batch_tokens, recipe.seed)
+    distill(base, rows, out, settings)
+    minutes = {"base_minutes": (based - started) / 60, "distill_minutes": (time.time() - based) / 60}
+    (out / "recipe.json").write_bytes(msgspec.json.format(msgspec.json.encode({**msgspec.to_builtins(recipe), **minutes})))
+
+
+def pretrain(out: Path, recipe: Recipe) -> None:
+    """Train the base on documents of the world; save it with the tokenizer in `out`."""
+    documents = list(_lab_rows.documents(recipe.seed, recipe.documents))
+    sample = _lab_rows.traces(recipe.seed, 500)
+    rendered = (
+        [row.messages[0].content.split("\n")[0], row.messages[1].content, row.prefill + row.completion] for row in sample
+    )
+    _tokenizer.build(chain(documents[:2000], chain.from_iterable(rendered)), out)
+    tokenizer = AutoTokenizer.from_pretrained(out)
+    rows = [Row([*ids, tokenizer.eos_token_id], 0) for ids in tokenizer(documents)["input_ids"]]
+    set_seed(recipe.seed)
+    model = Qwen3ForCausalLM(_config(recipe, tokenizer))
+    settings = Settings(recipe.base_muon_lr, recipe.base_adam_lr, recipe.batch_tokens, recipe.seed)
+    train(model, rows, tokenizer.pad_token_id, settings, out)
+    model.save_pretrained(out)
+    tokenizer.save_pretrained(out)
+
+
+def _config(recipe: Recipe, tokenizer: object) -> Qwen3Config:
+    return Qwen3Config(
+        vocab_size=len(tokenizer),  # type: ignore[arg-type]
+        hidden_size=recipe.hidden,
+        num_hidden_layers=recipe.layers,
+        num_attention_heads=recipe.heads,
+        num_key_value_heads=recipe.heads,
+        head_dim=recipe.hidden // recipe.heads,
+        intermediate_size=recipe.feed_forward,
+        max_position_embeddings=512,
+        rope_theta=10_000.0,
+        tie_word_embeddings=True,
+        pad_token_id=tokenizer.pad_token_id,  # type: ignore[attr-defined]
+        eos_token_id=tokenizer.eos_token_id,  # type: ignore[attr-defined]
+        bos_token_id=None,
+        use_cache=False,
+    )

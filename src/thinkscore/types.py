@@ -1,0 +1,321 @@
+"""The words of the project as types: case, prompt, completion, verdict, judgment, tally.
+
+A *case* is rendered by a protocol into a *prompt*; an engine returns *completions*; the protocol parses
+each into a *verdict*; a strategy folds verdicts into a *judgment*. All are frozen, comparable and JSON-ready
+(`msgspec`), so that what one part writes another reads unchanged. Candidates are always numbered 0..n-1 in the
+order of the case; the order in which a prompt showed them travels with the prompt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import msgspec
+
+__all__ = [
+    "Case",
+    "Completion",
+    "Criterion",
+    "Failure",
+    "FailureKind",
+    "Judgment",
+    "Line",
+    "Message",
+    "Note",
+    "Outcome",
+    "Prompt",
+    "Sampling",
+    "Scores",
+    "Tally",
+    "Tie",
+    "Trace",
+    "Usage",
+    "Verdict",
+    "Winner",
+    "content_hash",
+]
+
+
+def content_hash(value: object) -> str:
+    """Hash any JSON-ready value to 32 hex digits, the same on every machine and in every run."""
+    return hashlib.blake2b(msgspec.json.encode(value, order="deterministic"), digest_size=16).hexdigest()
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    """Who speaks."""
+    content: str
+    """What is said, as plain text."""
+
+
+class Case(msgspec.Struct, frozen=True):
+    """One thing to judge: a conversation and the candidate replies to it."""
+
+    id: str
+    """Unique within a file; a content hash where the file gives none."""
+    messages: tuple[Message, ...]
+    """The conversation so far; ends with a user turn."""
+    candidates: tuple[str, ...]
+    """The replies to judge, 1 or more."""
+    gold: tuple[float, ...] | None = None
+    """One true score per candidate; a label is one-hot, equal scores are a tie; None if unknown."""
+    reference: str | None = None
+    """A trusted answer, where one exists."""
+    tags: dict[str, str | int] = {}
+    """Free labels to group results by (the lab sets family, difficulty and level)."""
+
+    def reorder(self, permutation: Sequence[int]) -> Case:
+        """Return the same case with candidate `permutation[i]` at place i (gold follows)."""
+        gold = None if self.gold is None else tuple(self.gold[i] for i in permutation)
+        return msgspec.structs.replace(self, candidates=tuple(self.candidates[i] for i in permutation), gold=gold)
+
+    def content(self) -> str:
+        """Hash what the case says (conversation, candidates, reference), whatever its id, gold and tags."""
+        return content_hash([self.messages, self.candidates, self.reference])
+
+
+class Sampling(msgspec.Struct, frozen=True):
+    """How an engine draws its tokens."""
+
+    temperature: float = 1.0
+    """0 takes the likeliest token each time."""
+    top_p: float = 1.0
+    """Nucleus: keep the likeliest tokens that together hold this probability (0 < p <= 1)."""
+    max_tokens: int = 4096
+    """Upper limit of generated tokens per completion."""
+
+
+class Prompt(msgspec.Struct, frozen=True):
+    """One request for one completion."""
+
+    case: Case
+    """The case that is being judged."""
+    protocol: str
+    """Id of the protocol that rendered it."""
+    messages: tuple[Message, ...]
+    """What the model reads."""
+    order: tuple[int, ...]
+    """Place i shows candidate order[i] of the case."""
+    prefill: str = ""
+    """Text that the model's answer starts with; the completion's text holds it too."""
+    verdicts: tuple[str, ...] = ()
+    """Well-formed verdict texts; the i-th lets place i win."""
+    sampling: Sampling = Sampling()
+    """How to draw."""
+    seed: int = 0
+    """Seed of this very completion, derived from (run seed, case id, sample); 0 <= seed < 2**63."""
+    sample: int = 0
+    """Which of several completions for the case this is, from 0."""
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """What was paid."""
+
+    calls: int = 0
+    """Completions generated."""
+    prompt_tokens: int = 0
+    """Tokens read."""
+    completion_tokens: int = 0
+    """Tokens written."""
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.calls + other.calls,
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+        )
+
+
+class Completion(msgspec.Struct, frozen=True):
+    """What an engine returned for one prompt. A failed request is a completion too."""
+
+    text: str = ""
+    """The answer, with the prompt's prefill in front."""
+    reasoning: str | None = None
+    """Thinking that the engine reports apart from the answer."""
+    finish: Literal["stop", "length", "error"] = "stop"
+    """Why it ended: by itself, at max_tokens, or by an error."""
+    usage: Usage = Usage()
+    """What this completion cost."""
+    logprobs: tuple[float, ...] | None = None
+    """Natural log-probability of each generated token, at temperature 1 before any cut."""
+    order: tuple[int, ...] | None = None
+    """The order this text really answers where the engine knows it better than the prompt (recorded texts)."""
+    error: str | None = None
+    """Why there is no answer, in one plain sentence; only with finish="error"."""
+
+
+class Line(msgspec.Struct, frozen=True):
+    """A piece of a trace with its place."""
+
+    text: str
+    """What it says, trimmed."""
+    span: tuple[int, int] = (0, 0)
+    """Start and end (exclusive) in characters of the completion's text; (0, 0) before it is written."""
+
+
+class Criterion(Line, frozen=True):
+    """One item of a rubric."""
+
+    weight: float | None = None
+    """Its stated weight, in the unit the trace uses; None if it states none."""
+
+
+class Note(Line, frozen=True):
+    """One piece of an evaluation."""
+
+    candidate: int | None = None
+    """The candidate it is about, in the order of the case; None if it is about no single one."""
+    quote: bool = False
+    """Whether it claims to be the candidate's own words."""
+
+
+class Trace(msgspec.Struct, frozen=True):
+    """The reasoning behind a verdict, by section. A section that the text lacks is empty."""
+
+    task: Line | None = None
+    """The stated kind of the case ("Chat" or "Reasoning")."""
+    thinking: tuple[Line, ...] = ()
+    """Free reasoning, line by line."""
+    rubric: tuple[Criterion, ...] = ()
+    """The criteria, in the order stated."""
+    justification: tuple[Line, ...] = ()
+    """Why these criteria."""
+    solution: tuple[Line, ...] = ()
+    """The judge's own solution, line by line."""
+    evaluation: tuple[Note, ...] = ()
+    """Quotes and remarks, grouped by candidate in the order of the case."""
+
+    def lines(self) -> Iterator[Line]:
+        """Yield every piece, section by section in the order above."""
+        if self.task is not None:
+            yield self.task
+        for section in (self.thinking, self.rubric, self.justification, self.solution, self.evaluation):
+            yield from section
+
+    def unplaced(self) -> Trace:
+        """Return the same trace without spans, to compare what two traces say."""
+        return msgspec.convert(_without_spans(msgspec.to_builtins(self)), Trace)
+
+
+def _without_spans(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _without_spans(item) for key, item in value.items() if key != "span"}
+    if isinstance(value, list | tuple):
+        return [_without_spans(item) for item in value]
+    return value
+
+
+class Scores(msgspec.Struct, frozen=True, tag="scores"):
+    """A score for each candidate that was shown."""
+
+    scores: tuple[float | None, ...]
+    """One per candidate of the case, higher is better; None for a candidate that was not shown."""
+
+
+class Winner(msgspec.Struct, frozen=True, tag="winner"):
+    """One candidate is better than the others shown."""
+
+    winner: int
+    """Its number in the case."""
+
+
+class Tie(msgspec.Struct, frozen=True, tag="tie"):
+    """The judge said that the candidates are equally good."""
+
+
+FailureKind = Literal[
+    "no_verdict", "ambiguous", "truncated", "out_of_range", "wrong_arity", "too_long", "engine_error"
+]
+
+
+class Failure(msgspec.Struct, frozen=True, tag="failure"):
+    """No verdict could be read. It never counts as a score, a tie or a side."""
+
+    kind: FailureKind
+    """What went wrong."""
+    detail: str = ""
+    """One plain sentence for the reader."""
+
+
+Outcome = Scores | Winner | Tie | Failure
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What one completion says about a case."""
+
+    case_id: str
+    """The case."""
+    order: tuple[int, ...]
+    """Place i showed candidate order[i]."""
+    outcome: Outcome
+    """The reading, in the order of the case."""
+    trace: Trace
+    """The reasoning, by section."""
+    completion: Completion
+    """Where it was read from."""
+
+
+class Judgment(msgspec.Struct, frozen=True):
+    """What a strategy makes of all verdicts on a case; `scores` are the rewards of the case."""
+
+    case_id: str
+    """The case."""
+    scores: tuple[float, ...] | None
+    """One per candidate, higher is better, in the strategy's unit; None if no verdict could be read."""
+    winner: int | None
+    """The best candidate; None for a tie at the top or if no verdict could be read."""
+    confidence: float | None
+    """How sure, from 0 to 1; None if no verdict could be read."""
+    verdicts: tuple[Verdict, ...]
+    """Everything it was folded from, failures included."""
+    usage: Usage
+    """Its whole cost."""
+    strategy: str
+    """The strategy, as text."""
+    stop_reason: str
+    """Why the strategy asked no more."""
+    failure: Failure | None = None
+    """Why there are no scores; None if there are."""
+
+
+class Tally(msgspec.Struct, frozen=True):
+    """Judgments against gold. n = right + wrong + tied + unparsed + errored."""
+
+    right: int = 0
+    """The winner is a best candidate by gold (or both are a tie)."""
+    wrong: int = 0
+    """The winner is not."""
+    tied: int = 0
+    """A tie was judged where gold has one best candidate; counts half."""
+    unparsed: int = 0
+    """No verdict could be read."""
+    errored: int = 0
+    """The engine gave nothing to read."""
+
+    @property
+    def n(self) -> int:
+        """All cases with gold."""
+        return self.right + self.wrong + self.tied + self.unparsed + self.errored
+
+    @property
+    def scored(self) -> int:
+        """Cases with a verdict."""
+        return self.right + self.wrong + self.tied
+
+    @property
+    def accuracy_all(self) -> float | None:
+        """(right + tied/2) / n; None if n is 0."""
+        return (self.right + self.tied / 2) / self.n if self.n else None
+
+    @property
+    def accuracy_scored(self) -> float | None:
+        """(right + tied/2) / (right + wrong + tied); None if nothing was scored."""
+        return (self.right + self.tied / 2) / self.scored if self.scored else None
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(*(a + b for a, b in zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)))
