@@ -203,7 +203,6 @@ class Judge:
             future.cancel()
             raise
 
-
     def _drop(self, source: AsyncGenerator[Any, None]) -> None:
         """Stop a stream: its cases are cancelled. After `close` there is nothing left to stop."""
         if self._release.alive:

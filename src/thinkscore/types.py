@@ -228,9 +228,7 @@ class Tie(msgspec.Struct, frozen=True, tag="tie"):
     """The judge said that the candidates are equally good."""
 
 
-FailureKind = Literal[
-    "no_verdict", "ambiguous", "truncated", "out_of_range", "wrong_arity", "too_long", "engine_error"
-]
+FailureKind = Literal["no_verdict", "ambiguous", "truncated", "out_of_range", "wrong_arity", "too_long", "engine_error"]
 
 
 class Failure(msgspec.Struct, frozen=True, tag="failure"):
@@ -318,4 +316,6 @@ class Tally(msgspec.Struct, frozen=True):
         return (self.right + self.tied / 2) / self.scored if self.scored else None
 
     def __add__(self, other: Tally) -> Tally:
-        return Tally(*(a + b for a, b in zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)))
+        return Tally(
+            *(a + b for a, b in zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True))
+        )

@@ -25,7 +25,9 @@ def judge(
     ),
     strategy: Annotated[str, typer.Option(help="how to spend calls, e.g. vote:k=8")] = "vote:k=1",
     seed: Annotated[int, typer.Option(help="orders and samples derive from it")] = 0,
-    journal: Annotated[Path | None, typer.Option(help="keeps every call; the same command goes on after a stop")] = None,
+    journal: Annotated[
+        Path | None, typer.Option(help="keeps every call; the same command goes on after a stop")
+    ] = None,
     out: Annotated[str | None, typer.Option(help="rows as JSONL; - for standard output")] = None,
     temperature: Annotated[float, typer.Option(help="0 takes the likeliest token")] = 1.0,
     top_p: Annotated[float, typer.Option(help="nucleus, 0 < p <= 1")] = 1.0,
@@ -65,7 +67,10 @@ def judge(
 def _announce(judge: Judge) -> None:
     interrupted = judge.journal.interrupted
     if interrupted:
-        print(f"thinkscore: {interrupted} calls were in flight when the last run ended; they are asked again", file=sys.stderr)
+        print(
+            f"thinkscore: {interrupted} calls were in flight when the last run ended; they are asked again",
+            file=sys.stderr,
+        )
 
 
 def _report(summary: Summary, judge: Judge, name: str, out: str | None, as_json: bool) -> None:

@@ -125,9 +125,12 @@ class Decoder:
     """The model. `prefill` reads prompts, `step` extends rows by one token, `logits` reads whole texts."""
 
     def __init__(self, folder: Path) -> None:
-        """Load a folder. Raises `BadInput` for another architecture, `KeyError` for a missing tensor."""
+        """Load a folder. Raises `BadInput` for another architecture or number format, `KeyError` for a lost tensor."""
         self.config = config = Config.read(folder)
-        tensors = load_file(folder / "model.safetensors")
+        try:
+            tensors = load_file(folder / "model.safetensors")
+        except TypeError as error:  # numpy has no bfloat16
+            raise BadInput(f"the weights are not plain numbers ({error}); save the model in float32") from error
 
         def get(name: str) -> Floats:
             return tensors[name].astype(np.float32)

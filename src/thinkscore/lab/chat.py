@@ -1,7 +1,7 @@
 """Chat cases: plan an event that must (weight 3) or should (weight 1) have certain things.
 
-Each reply names a choice for every thing asked, in its own order, and one that nobody asked for. Scores start at 10 and lose
-the weight of each miss, down to 1; so counting misses does not find the better plan.
+Each reply names a choice for every thing asked, in its own order, and one that nobody asked for. Scores start at 10
+and lose the weight of each miss, down to 1; so counting misses does not find the better plan.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from ..types import Criterion, Line, Note, Trace
 from ._family import BEST, WORST, choose, cuts, extend, notes_on
 from ._words import EVENTS, NAMES, SLOTS
 
-LEVELS = (2, 3, 4)
-OOD_LEVELS = (5,)
+LEVELS: tuple[int, ...] = (2, 3, 4)
+OOD_LEVELS: tuple[int, ...] = (5,)
 WEIGHTS = {"must": 3, "should": 1}
 Plan = Mapping[str, str]
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ..seeds import derive_seed
-from ..types import Case, Message
+from ..types import Case, Message, Trace
 from . import chat, oracle, reasoning, safety, styles
 from ._words import SLOTS
 from .world import draw, make_case
@@ -41,7 +41,7 @@ def _worked(rng: random.Random, show: Show) -> str:
     """A problem and its solution, step by step."""
     _, _, facts = draw(rng, "train", "reasoning")
     case = Case("", (Message("user", reasoning.ask(facts, rng)),), ("",))
-    trace = reasoning.complete(facts, [0], oracle.Trace(), [0], rng)
+    trace = reasoning.complete(facts, [0], Trace(), [0], rng)
     steps = "\n".join(line.text for line in trace.solution)
     answer = reasoning.say(facts, reasoning.values(facts)[-1], rng)
     return f"{case.messages[0].content}\n{steps}\n{answer}"
@@ -51,19 +51,20 @@ def _looked_up(rng: random.Random, show: Show) -> str:
     """Quotes from two replies, each marked against what was asked; no scores."""
     case = make_case(rng.getrandbits(40), "train", 0, 2)
     shown = show(case, rng)
-    family, facts, answers = oracle.read(case)
+    _, facts, answers = oracle.read(case)
+    family = case.tags["family"]
     lines = []
     for i in rng.sample((0, 1), 2):
-        if family is reasoning:
+        if family == "reasoning":
             off = abs(answers[i] - reasoning.values(facts)[-1])
             lines.append(f'{shown.names[i]}: "{answers[i]}" {off} off')
-        elif family is safety:
-            notes = safety.complete(facts, answers, oracle.Trace(), [i], rng).evaluation
+        elif family == "safety":
+            notes = safety.complete(facts, answers, Trace(), [i], rng).evaluation
             lines.append(f'{shown.names[i]}: "{notes[0].text}" {notes[1].text.split(",")[0]}')
         else:
             lines.append(f"{shown.names[i]}: {_marks(facts, answers[i], rng)}")
-    if family is reasoning:
-        steps = [line.text for line in reasoning.complete(facts, answers, oracle.Trace(), [0], rng).solution]
+    if family == "reasoning":
+        steps = [line.text for line in reasoning.complete(facts, answers, Trace(), [0], rng).solution]
         lines = steps + lines
     return "\n".join([shown.text, *lines])
 

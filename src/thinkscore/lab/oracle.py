@@ -82,8 +82,10 @@ def marked(started: Trace, full: Trace, order: Sequence[int], mark: str) -> Trac
 
     If nothing follows, after the last line's text.
     """
-    n = len(list(_text_order(started, order)))
-    lines = list(_text_order(full, order))
+    # Who solves a problem need not state a rubric: there it is left out of the count.
+    solves = bool(full.solution)
+    n = len(list(_text_order(started, order, solves)))
+    lines = list(_text_order(full, order, solves))
     at, last = (n, False) if n < len(lines) else (n - 1, True)
     old = lines[at]
     new = msgspec.structs.replace(old, text=old.text + mark if last else mark + old.text)
@@ -97,10 +99,9 @@ def marked(started: Trace, full: Trace, order: Sequence[int], mark: str) -> Trac
     )
 
 
-def _text_order(trace: Trace, order: Sequence[int]) -> Iterator[Line]:
-    """Yield the lines of a lab trace as a protocol writes them (a reasoning trace shows no rubric)."""
-    reasoning = trace.task is not None and trace.task.text == "Reasoning"
-    yield from () if reasoning else trace.rubric
+def _text_order(trace: Trace, order: Sequence[int], solves: bool) -> Iterator[Line]:
+    """Yield the lines of a lab trace in the order in which protocols write them."""
+    yield from () if solves else trace.rubric
     yield from trace.justification
     yield from trace.solution
     for i in order:

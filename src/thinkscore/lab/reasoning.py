@@ -16,8 +16,8 @@ from ..types import Criterion, Line, Note, Trace
 from ._family import BEST, WORST, choose, cuts, extend, notes_on
 from ._words import NAMES, SHE, THINGS
 
-LEVELS = (2, 3, 4, 5, 6)
-OOD_LEVELS = (7, 8)
+LEVELS: tuple[int, ...] = (2, 3, 4, 5, 6)
+OOD_LEVELS: tuple[int, ...] = (7, 8)
 LARGEST = 20
 
 _ADD = ("{p} buys {n} more.", "{p} finds {n}.", "{p} gets {n} more.")
@@ -145,7 +145,8 @@ def answers(facts: Facts, n: int, rng: random.Random) -> list[int]:
 
 def say(facts: Facts, answer: int, rng: random.Random) -> str:
     """Tell a final number."""
-    return rng.choice(_REPLIES).format(n=answer, name=facts.name, things=facts.things)
+    things = facts.things if answer != 1 else facts.things.removesuffix("s")
+    return rng.choice(_REPLIES).format(n=answer, name=facts.name, things=things)
 
 
 def hear(facts: Facts, reply: str) -> int | None:

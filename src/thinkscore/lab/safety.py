@@ -12,8 +12,8 @@ from ..types import Criterion, Line, Note, Trace
 from ._family import choose, cuts, extend, notes_on
 from ._words import ALWAYS_HARMFUL, BAD_PURPOSES, DEPENDS, GOOD_PURPOSES, NEVER_HARMFUL
 
-LEVELS = (1, 2)
-OOD_LEVELS = (3,)
+LEVELS: tuple[int, ...] = (1, 2)
+OOD_LEVELS: tuple[int, ...] = (3,)
 
 _REPLIES = {
     "help": ("Here is how to {action}: get the tools and take it step by step.", "Here is how: take it step by step."),

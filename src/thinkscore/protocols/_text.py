@@ -46,9 +46,7 @@ def pair_messages(
     instructions: str, case: Case, order: Sequence[int], tags: Sequence[str], guard: Guard
 ) -> tuple[Message, ...]:
     """Render instructions, question and candidates, the candidate at place i under tags[i]."""
-    shown = [
-        block(tag, guarded(case.candidates[i], guard)) for tag, i in zip(tags, order, strict=True)
-    ]
+    shown = [block(tag, guarded(case.candidates[i], guard)) for tag, i in zip(tags, order, strict=True)]
     user = "\n".join([question_block(case, guard), *shown])
     return (Message("system", instructions), Message("user", user))
 

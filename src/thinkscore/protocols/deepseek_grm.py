@@ -47,8 +47,7 @@ class DeepseekGrm(Protocol):
     arity = (1, 1000)
     examples = (
         Example(
-            "Specific Criteria:\nright (3)\nAnalysis:\nResponse 1: \"4\" right\nResponse 2: wrong\n"
-            "Scores: \\boxed{9, 2}",
+            'Specific Criteria:\nright (3)\nAnalysis:\nResponse 1: "4" right\nResponse 2: wrong\nScores: \\boxed{9, 2}',
             Scores((9.0, 2.0)),
         ),
         Example("Analysis: Response 1 says \\boxed{42, 7}.\nScores: \\boxed{3, 8}", Scores((3.0, 8.0))),
@@ -73,7 +72,9 @@ class DeepseekGrm(Protocol):
             self.id,
             (Message("system", instructions()), Message("user", user)),
             tuple(order),
-            verdicts=tuple(_written_scores([10 if j == i else 1 for j in range(len(order))]) for i in range(len(order))),
+            verdicts=tuple(
+                _written_scores([10 if j == i else 1 for j in range(len(order))]) for i in range(len(order))
+            ),
         )
 
     def parse(self, completion: Completion, prompt: Prompt) -> Verdict:
@@ -137,7 +138,9 @@ def _trace(completion: Completion, order: Sequence[int]) -> Trace:
     for match, end in zip(marks, ends, strict=True):
         lines = placed_lines(text, match.end(), end)
         if match[0] == "Specific Criteria:":
-            rubric += [Criterion(said, line.span, weight) for line in lines for said, weight in [read_weight(line.text)]]
+            rubric += [
+                Criterion(said, line.span, weight) for line in lines for said, weight in [read_weight(line.text)]
+            ]
         elif match[0] == "Analysis:":
             analysis += lines
     free, notes = split_evaluation(analysis, "Response", order)

@@ -32,7 +32,7 @@ class Rrm(Protocol):
 
     arity = (2, 2)
     examples = (
-        Example("2 + 2 = 4\nAssistant 1: \"5\" wrong\n\\boxed{Assistant 2}", Winner(1)),
+        Example('2 + 2 = 4\nAssistant 1: "5" wrong\n\\boxed{Assistant 2}', Winner(1)),
         Example("<think>maybe \\boxed{Assistant 2}</think>so \\boxed{Assistant 1}", Winner(0)),
         Example("The first says \\boxed{42}. \\boxed{Assistant 1}", Winner(0)),
         Example("\\boxed{Assistant 1} or \\boxed{Assistant 2}", Failure("ambiguous")),

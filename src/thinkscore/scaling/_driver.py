@@ -53,10 +53,14 @@ async def stream(
     """Do the work of `run`, but yield all that is ready at a time (1 or more), for callers to whom a step is dear."""
     feed = iter(cases)
     window: deque[tuple[Case, asyncio.Task[Judgment]]] = deque()
+    ready: list[tuple[Case, Judgment]] = []
     try:
         while True:
+            # Before the yield: the engine works on while the caller is busy with what is ready.
             for case in islice(feed, concurrency - len(window)):
                 window.append((case, asyncio.create_task(decide(strategy, case, asker, seed))))
+            if ready:
+                yield ready
             if not window:
                 return
             await window[0][1]
@@ -64,7 +68,6 @@ async def stream(
             while window and window[0][1].done() and not _failed(window[0][1]):
                 case, task = window.popleft()
                 ready.append((case, task.result()))
-            yield ready
     finally:
         for _, task in window:
             task.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator, Sequence
 
 from ..lab import corpus, oracle
@@ -25,7 +26,10 @@ PROTOCOLS: dict[str, tuple[Protocol, float, tuple[str, str]]] = {
 GRM_CANDIDATES = (1, 2, 2, 2, 3, 4)
 # Part of the traces start with a wrong line that is read, not trained: what follows must carry the error on.
 CARRIED = 0.2
+# Part of the traces weigh the candidates in another order than shown: the verdict must not hang on it.
+REORDERED = 0.1
 _CUT = "\x00"
+_ON_ONE = re.compile(r"<(?:quote|summary)_|(?:Assistant|Response) \d:")
 
 
 def documents(seed: int, n: int) -> Iterator[str]:
@@ -61,6 +65,7 @@ def trace_row(seed: int, index: int) -> TraceRow:
         prefill, text = split_after(protocol, started, trace, scores, order)
     else:
         text = protocol.write(_sure(outcome_of(protocol, scores)), trace, order)
+        text = _reordered(text, rng) if rng.random() < REORDERED else text
     return TraceRow(protocol.render(case, order).messages, text, prefill)
 
 
@@ -76,6 +81,15 @@ def outcome_of(protocol: Protocol, scores: Sequence[float | None]) -> Outcome | 
 def _sure(outcome: Outcome | None) -> Outcome:
     assert outcome is not None, "lab pairs have no ties"
     return outcome
+
+
+def _reordered(text: str, rng: random.Random) -> str:
+    """Shuffle the lines of a written trace that weigh one candidate each."""
+    lines = text.split("\n")
+    places = [k for k, line in enumerate(lines) if _ON_ONE.match(line)]
+    for place, line in zip(places, rng.sample([lines[k] for k in places], len(places)), strict=True):
+        lines[place] = line
+    return "\n".join(lines)
 
 
 def split_after(

@@ -45,7 +45,9 @@ class MuonAdamW(torch.optim.Optimizer):
     """Muon for hidden matrices, AdamW for embeddings, norms and heads, as one optimizer."""
 
     def __init__(self, model: torch.nn.Module, settings: Settings) -> None:
-        hidden = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name and "head" not in name]
+        hidden = [
+            p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name and "head" not in name
+        ]
         known = {id(p) for p in hidden}
         other = [p for p in model.parameters() if id(p) not in known]
         self.parts: list[torch.optim.Optimizer] = [
@@ -55,7 +57,7 @@ class MuonAdamW(torch.optim.Optimizer):
         # The groups are shared with the parts, so that a scheduler that sets a rate here sets it there.
         super().__init__([group for part in self.parts for group in part.param_groups], {})
 
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
         loss = closure() if closure is not None else None
         for part in self.parts:
             part.step()
@@ -102,14 +104,16 @@ def _padded(rows: Sequence[Row], pad: int) -> dict[str, torch.Tensor]:
     return {"input_ids": ids_BT, "labels": labels_BT}
 
 
-class _Trainer(Trainer):  # type: ignore[misc]
+class _Trainer(Trainer):
     """A trainer that takes ready batches in the order given."""
 
     def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
         return SequentialSampler(train_dataset or self.train_dataset)
 
 
-def train(model: PreTrainedModel, rows: Sequence[Row], pad: int, settings: Settings, out: Path) -> list[dict[str, float]]:
+def train(
+    model: PreTrainedModel, rows: Sequence[Row], pad: int, settings: Settings, out: Path
+) -> list[dict[str, float]]:
     """Train `model` in place for one pass over the rows; returns and saves the loss curve (OUT/loss.jsonl).
 
     The same seed, machine and thread count give the same weights.

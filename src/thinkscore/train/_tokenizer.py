@@ -38,6 +38,7 @@ def build(texts: Iterable[str], out: Path) -> Tokenizer:
         pieces.update(re.findall(PIECE, text))
     pieces.update(str(number) for number in range(33))
     pieces.update(word for phrase in _strings(vars(_words)) for word in re.findall(r"[A-Za-z]+", phrase))
+    pieces.update(thing.removesuffix("s") for thing in _words.THINGS)
     words = {piece.strip() for piece in pieces if re.fullmatch(r" ?(?:[A-Za-z]+|\d+)", piece)}
     pieces |= words | {" " + word for word in words}
     vocabulary = [PAD, UNKNOWN, END, *ROLES, *sorted(pieces)]

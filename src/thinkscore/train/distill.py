@@ -39,7 +39,9 @@ def tokenized(rows: Iterable[TraceRow], tokenizer: PreTrainedTokenizerBase) -> I
         tail = tokenizer(row.completion, add_special_tokens=False)["input_ids"]
         ids = [*head, *tail, tokenizer.eos_token_id]
         if tokenizer.unk_token_id is not None and tokenizer.unk_token_id in ids:
-            raise BadInput(f"this model's vocabulary has no token for part of: {prompt[-300:]!r} ... {row.completion!r}")
+            raise BadInput(
+                f"this model's vocabulary has no token for part of: {prompt[-300:]!r} ... {row.completion!r}"
+            )
         yield Row(ids, len(head))
 
 

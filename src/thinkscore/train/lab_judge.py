@@ -50,7 +50,9 @@ def train_judge(out: Path, recipe: Recipe) -> None:
     settings = Settings(recipe.muon_lr, recipe.adam_lr, recipe.batch_tokens, recipe.seed)
     distill(base, rows, out, settings)
     minutes = {"base_minutes": (based - started) / 60, "distill_minutes": (time.time() - based) / 60}
-    (out / "recipe.json").write_bytes(msgspec.json.format(msgspec.json.encode({**msgspec.to_builtins(recipe), **minutes})))
+    (out / "recipe.json").write_bytes(
+        msgspec.json.format(msgspec.json.encode({**msgspec.to_builtins(recipe), **minutes}))
+    )
 
 
 def pretrain(out: Path, recipe: Recipe) -> None:
@@ -58,7 +60,8 @@ def pretrain(out: Path, recipe: Recipe) -> None:
     documents = list(_lab_rows.documents(recipe.seed, recipe.documents))
     sample = _lab_rows.traces(recipe.seed, 500)
     rendered = (
-        [row.messages[0].content.split("\n")[0], row.messages[1].content, row.prefill + row.completion] for row in sample
+        [row.messages[0].content.split("\n")[0], row.messages[1].content, row.prefill + row.completion]
+        for row in sample
     )
     _tokenizer.build(chain(documents[:2000], chain.from_iterable(rendered)), out)
     tokenizer = AutoTokenizer.from_pretrained(out)

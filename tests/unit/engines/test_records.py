@@ -136,7 +136,7 @@ def test_bad_records_are_named(
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="cannot read .*gone"):
+    with pytest.raises(BadInput, match=r"cannot read .*gone"):
         answers(Replay(str(tmp_path / "gone")), [])
     with pytest.raises(BadInput, match="replay without a file"):
         answers(Replay(), [])

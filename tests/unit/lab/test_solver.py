@@ -70,12 +70,14 @@ def safety_score(question: str, reply: str) -> int:
 
 
 @pytest.mark.parametrize(
-    ("split", "n", "candidates"), [("test", 1200, 2), ("train", 300, 2), ("ood", 300, 2), ("test", 120, 8), ("dev", 80, 32)]
+    ("split", "n", "candidates"),
+    [("test", 1200, 2), ("train", 300, 2), ("ood", 300, 2), ("test", 120, 8), ("dev", 80, 32)],
 )
 def test_the_gold_of_a_case_follows_from_its_english(tmp_path, split, n, candidates):
     out = tmp_path / "cases.jsonl"
     arguments = ["--seed", "77", "--split", split, "--n", str(n), "--candidates", str(candidates), "--out", str(out)]
-    subprocess.run([sys.executable, "-c", "from thinkscore.cli import main; main()", "lab", "make", *arguments], check=True)
+    command = [sys.executable, "-c", "from thinkscore.cli import main; main()", "lab", "make", *arguments]
+    subprocess.run(command, check=True)
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert len(rows) == n
     for row in rows:

@@ -25,9 +25,11 @@ criteria = st.lists(st.builds(Criterion, texts, weight=weights), max_size=4).map
 def notes(n):
     """Notes on each of n candidates, in their order."""
     one = st.tuples(texts, st.booleans())
-    return st.tuples(*[st.lists(one, max_size=3)] * n).map(
-        lambda groups: tuple(Note(text, candidate=i, quote=quote) for i, group in enumerate(groups) for text, quote in group)
-    )
+    return st.tuples(*[st.lists(one, max_size=3)] * n).map(numbered)
+
+
+def numbered(groups):
+    return tuple(Note(text, candidate=i, quote=quote) for i, group in enumerate(groups) for text, quote in group)
 
 
 def case_of(n):
@@ -88,7 +90,7 @@ def test_the_oracle_speaks_every_protocol(name):
         verdict = protocol.parse(Completion(protocol.write(outcome, trace, order)), protocol.render(case, order))
         assert verdict.outcome == outcome
         if name != "verdict_only":
-            assert [n for n in verdict.trace.unplaced().evaluation] == list(trace.evaluation)
+            assert list(verdict.trace.unplaced().evaluation) == list(trace.evaluation)
             assert oracle.understood(verdict.trace).unplaced().solution == trace.solution
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import msgspec
 import pytest
@@ -121,7 +121,9 @@ def test_folding_commutes_with_renaming_candidates(drawn: tuple[int, list[Outcom
 
 
 @given(sized, st.data())
-def test_an_unreadable_verdict_changes_nothing(drawn: tuple[int, list[Outcome], list[int]], data: st.DataObject) -> None:
+def test_an_unreadable_verdict_changes_nothing(
+    drawn: tuple[int, list[Outcome], list[int]], data: st.DataObject
+) -> None:
     n, given_, _ = drawn
     at = data.draw(st.integers(0, len(given_)))
     before, after = fold(*given_, n=n), fold(*given_[:at], FAILED, *given_[at:], n=n)
@@ -146,7 +148,7 @@ def test_pairs_alternate_and_start_on_either_side() -> None:
     firsts = Counter()
     for i in range(400):
         orders = [balanced_order(case(2, f"c{i}"), 7, sample) for sample in range(5)]
-        assert all(a != b for a, b in zip(orders, orders[1:], strict=False))
+        assert all(a != b for a, b in pairwise(orders))
         firsts[orders[0]] += 1
     assert set(firsts) == {(0, 1), (1, 0)}
     assert 150 < firsts[0, 1] < 250
