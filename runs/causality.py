@@ -163,9 +163,8 @@ def main() -> None:
         for group, (flips, total) in groups.items():
             low, high = wilson(flips, total)
             rows[f"{kind} {group}"] = [flips, total, round(flips / total, 4), round(low, 4), round(high, 4)]
-            print(
-                f"{kind:12} {group:10} {flips:5} of {total:5}  {100 * flips / total:5.1f} %  [{100 * low:.1f}, {100 * high:.1f}]"
-            )
+            share = f"{100 * flips / total:5.1f} %  [{100 * low:.1f}, {100 * high:.1f}]"
+            print(f"{kind:12} {group:10} {flips:5} of {total:5}  {share}")
     print(json.dumps(rows))
 
 

@@ -15,7 +15,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = "thinkscore"
-PLUGIN_FOLDERS = {"protocols", "engines", "scaling", "doubles", "bench", "audits", "train"}
+# Not train: a recipe may be put together from other recipes, as the lab judge is from `distill`.
+PLUGIN_FOLDERS = {"protocols", "engines", "scaling", "doubles", "bench", "audits"}
 TOP = {"__init__", "__main__"}
 IMPORTERS = {"import_module", "__import__", "require"}
 

@@ -16,6 +16,8 @@ from ..report.terminal import case_view, console, results_table
 from ..types import Case
 from ._run import run
 
+__all__ = ["demo"]
+
 PROTOCOLS = ("rm_r1", "rrm", "deepseek_grm", "verdict_only")
 PARITY = (
     "verdict_only answers without reasoning. It is not trained to parity: the packaged judge saw fewer labels and "

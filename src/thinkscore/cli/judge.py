@@ -16,6 +16,8 @@ from ..judge import Judge, Summary
 from ..report.terminal import console, results_table
 from ._run import run
 
+__all__ = ["judge"]
+
 
 def judge(
     cases: Annotated[Path, typer.Argument(help="JSONL: id, prompt, candidates, and if known gold, reference, tags")],

@@ -11,6 +11,8 @@ from ..data import case_row, write_rows
 from ..errors import require
 from ..lab import world
 
+__all__ = ["lab"]
+
 lab = typer.Typer(no_args_is_help=True, help="The small verifiable world: make cases, train its judge.")
 
 

@@ -13,6 +13,8 @@ from ..data import read_cases
 from ..errors import BadInput
 from ..report.terminal import case_view, console
 
+__all__ = ["show"]
+
 
 def show(
     rows: Annotated[Path, typer.Argument(help="what judge --out wrote")],

@@ -15,6 +15,8 @@ from ..plugins import load
 from ..protocols._base import Protocol
 from ..types import Completion, Outcome, Prompt, Scores, Trace, Usage, Winner
 
+__all__ = ["Oracle"]
+
 
 class Oracle(Engine):
     """Answers lab prompts of any protocol."""

@@ -16,6 +16,25 @@ from ..types import Criterion, Line, Note, Trace
 from ._family import BEST, WORST, choose, cuts, extend, notes_on
 from ._words import EVENTS, NAMES, SLOTS
 
+__all__ = [
+    "LEVELS",
+    "OOD_LEVELS",
+    "WEIGHTS",
+    "Facts",
+    "Plan",
+    "Wish",
+    "answers",
+    "ask",
+    "canonical",
+    "complete",
+    "corruptions",
+    "draw",
+    "hear",
+    "read",
+    "say",
+    "score",
+]
+
 LEVELS: tuple[int, ...] = (2, 3, 4)
 OOD_LEVELS: tuple[int, ...] = (5,)
 WEIGHTS = {"must": 3, "should": 1}

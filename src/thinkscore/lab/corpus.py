@@ -17,6 +17,8 @@ from . import chat, oracle, reasoning, safety, styles
 from ._words import SLOTS
 from .world import draw, make_case
 
+__all__ = ["Show", "Shown", "document"]
+
 
 class Shown(NamedTuple):
     """A case as a judge would see it."""

@@ -18,6 +18,8 @@ from ..types import Case, Criterion, Line, Trace
 from ._family import Family, stated_score
 from .world import FAMILIES
 
+__all__ = ["Reading", "corruptions", "judge", "marked", "read", "reworded", "understood"]
+
 
 class Reading(NamedTuple):
     """A lab case as facts."""

@@ -16,6 +16,25 @@ from ..types import Criterion, Line, Note, Trace
 from ._family import BEST, WORST, choose, cuts, extend, notes_on
 from ._words import NAMES, SHE, THINGS
 
+__all__ = [
+    "LARGEST",
+    "LEVELS",
+    "OOD_LEVELS",
+    "Facts",
+    "answers",
+    "apply",
+    "ask",
+    "canonical",
+    "complete",
+    "corruptions",
+    "draw",
+    "hear",
+    "read",
+    "say",
+    "score",
+    "values",
+]
+
 LEVELS: tuple[int, ...] = (2, 3, 4, 5, 6)
 OOD_LEVELS: tuple[int, ...] = (7, 8)
 LARGEST = 20

@@ -12,6 +12,22 @@ from ..types import Criterion, Line, Note, Trace
 from ._family import choose, cuts, extend, notes_on
 from ._words import ALWAYS_HARMFUL, BAD_PURPOSES, DEPENDS, GOOD_PURPOSES, NEVER_HARMFUL
 
+__all__ = [
+    "LEVELS",
+    "OOD_LEVELS",
+    "Facts",
+    "answers",
+    "ask",
+    "canonical",
+    "complete",
+    "corruptions",
+    "draw",
+    "hear",
+    "read",
+    "say",
+    "score",
+]
+
 LEVELS: tuple[int, ...] = (1, 2)
 OOD_LEVELS: tuple[int, ...] = (3,)
 

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 from ._words import CLOSINGS, OOD_CLOSINGS, OOD_OPENINGS, OPENINGS
 
+__all__ = ["DIFFICULTIES", "TRAIN_SHARES", "dress", "dressed"]
+
 DIFFICULTIES = ("easy", "normal", "hard")
 # Training shows one pleasant reply in 70 % of pairs, and it is the better one in 80 % of those.
 TRAIN_SHARES = (0.56, 0.30, 0.14)

@@ -18,6 +18,8 @@ from ..types import Case, Message
 from . import chat, reasoning, safety, styles
 from ._family import Family
 
+__all__ = ["FAMILIES", "MOST_CANDIDATES", "SHARES", "Split", "draw", "make", "make_case", "split_of"]
+
 Split = Literal["train", "dev", "test", "ood"]
 FAMILIES: dict[str, Family] = {"reasoning": reasoning, "chat": chat, "safety": safety}
 SHARES = {"reasoning": 0.42, "chat": 0.42, "safety": 0.16}

@@ -29,6 +29,8 @@ from ._text import (
     write_weight,
 )
 
+__all__ = ["DeepseekGrm"]
+
 _BOX = re.compile(r"\\boxed\{([^{}]*)\}")
 _NUMBER = r"-?\d+(?:\.\d+)?"
 _LIST = re.compile(rf"\s*{_NUMBER}(?:\s*,\s*{_NUMBER})*\s*")
@@ -135,7 +137,7 @@ def _trace(completion: Completion, order: Sequence[int]) -> Trace:
     marks = [*_PARTS.finditer(text, begin)]
     ends = [match.start() for match in marks[1:]] + [len(text)]
     rubric, analysis = [], []
-    for match, end in zip(marks, ends, strict=True):
+    for match, end in zip(marks, ends, strict=False):  # without a mark there is one end and no part
         lines = placed_lines(text, match.end(), end)
         if match[0] == "Specific Criteria:":
             rubric += [

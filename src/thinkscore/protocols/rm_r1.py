@@ -27,6 +27,8 @@ from ._text import (
     write_weight,
 )
 
+__all__ = ["RmR1"]
+
 _MARKS = ("think", "type", "rubric", "justify", "solution", "eval", "quote_A", "quote_B", "summary_A", "summary_B")
 _LABELS = "AB"
 

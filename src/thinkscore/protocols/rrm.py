@@ -18,6 +18,8 @@ from ._base import Example, Protocol, Readout
 from ._remarks import split_evaluation, write_remarks
 from ._text import check_order, engine_failure, final_region, missing, pair_messages, placed_lines, write_weight
 
+__all__ = ["Rrm"]
+
 _BOX = re.compile(r"\\boxed\{\s*(?:\\text\{)?\s*Assistant\s+([12])\s*\}?\s*\}")
 
 

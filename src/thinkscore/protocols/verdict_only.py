@@ -15,6 +15,8 @@ from ..types import Case, Completion, Failure, Outcome, Prompt, Trace, Verdict, 
 from ._base import Example, Protocol, Readout
 from ._text import check_order, engine_failure, final_region, missing, pair_messages
 
+__all__ = ["VerdictOnly"]
+
 _LABELS = "AB"
 
 

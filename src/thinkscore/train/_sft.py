@@ -128,7 +128,7 @@ def train(
         lr_scheduler_type="cosine_with_min_lr",
         lr_scheduler_kwargs={"min_lr_rate": 0.02},
         warmup_steps=max(1, int(settings.warmup * len(data))),
-        logging_steps=25,
+        logging_steps=max(1, min(25, len(data) // 20)),
         save_strategy="no",
         report_to="none",
         use_cpu=not torch.cuda.is_available(),

@@ -18,6 +18,8 @@ from ..errors import BadInput
 from ..types import Message
 from ._sft import Row, Settings, train
 
+__all__ = ["TraceRow", "distill", "tokenized"]
+
 
 class TraceRow(msgspec.Struct, frozen=True):
     """One trace to learn from."""

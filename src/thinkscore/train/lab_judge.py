@@ -18,6 +18,8 @@ from . import _lab_rows, _tokenizer
 from ._sft import Row, Settings, train
 from .distill import distill
 
+__all__ = ["Recipe", "pretrain", "train_judge"]
+
 
 class Recipe(msgspec.Struct, frozen=True):
     """Sizes and rates of one training."""

@@ -160,6 +160,10 @@ def test_orders_of_many_are_drawn_without_favour() -> None:
     assert all(140 < count < 260 for count in seen.values())
 
 
+def test_more_samples_than_candidates_show_new_orders() -> None:
+    assert len({balanced_order(case(4), 7, sample) for sample in range(40)}) > 16
+
+
 def test_orders_depend_on_seed_case_and_sample_only() -> None:
     assert balanced_order(case(5), 1, 6) == balanced_order(case(5), 1, 6)
     assert len({balanced_order(case(5, name), seed, 0) for name in "abc" for seed in range(3)}) > 5
