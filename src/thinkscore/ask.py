@@ -35,8 +35,14 @@ class Ask(NamedTuple):
 
 
 class _Waiting(NamedTuple):
+    """A call that is queued or running, and all who asked for it meanwhile: it is paid for once."""
+
     call: Call
-    answer: asyncio.Future[Completion]
+    answers: list[asyncio.Future[Completion]]
+
+    def wanted(self) -> bool:
+        """Tell whether anybody still waits; a case that was cancelled does not."""
+        return not all(answer.done() for answer in self.answers)
 
 
 class Asker:
@@ -54,6 +60,7 @@ class Asker:
         self.protocol, self.engine, self.journal = protocol, engine, journal or Journal()
         self.sampling, self.seed = sampling or Sampling(), seed
         self._queue: deque[_Waiting] = deque()
+        self._flying: dict[str, _Waiting] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._due = self._opened = False
         self._breaker = _Breaker(engine)
@@ -66,8 +73,8 @@ class Asker:
     async def close(self) -> None:
         """Stop what is running and close the engine; cases that still wait are cancelled."""
         running = list(self._running)
-        for waiting in self._queue:
-            waiting.answer.cancel()
+        for answer in (answer for waiting in self._queue for answer in waiting.answers):
+            answer.cancel()
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
@@ -118,22 +125,29 @@ class Asker:
         """Queue a call. Batches leave one turn of the loop later, when every case that is ready has queued its own."""
         self._breaker.check()
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(call, loop.create_future())
+        answer: asyncio.Future[Completion] = loop.create_future()
+        if call.key in self._flying:
+            self._flying[call.key].answers.append(answer)
+            return answer
+        waiting = self._flying[call.key] = _Waiting(call, [answer])
         self._queue.append(waiting)
         if not self._due:
             self._due = True
             loop.call_soon(self._send)
-        return waiting.answer
+        return answer
 
     def _send(self) -> None:
         """Start batches as long as calls wait and the engine has room."""
         self._due = False
+        self._end_if_broken()
         while self._queue and len(self._running) < self.engine.parallel:
             batch: list[_Waiting] = []
             while self._queue and len(batch) < self.engine.batch:
                 waiting = self._queue.popleft()
-                if not waiting.answer.done():  # else its case was cancelled
+                if waiting.wanted():
                     batch.append(waiting)
+                else:
+                    del self._flying[waiting.call.key]
             if batch:
                 task = asyncio.get_running_loop().create_task(self._run(batch))
                 self._running.add(task)
@@ -143,20 +157,34 @@ class Asker:
         self._running.discard(task)
         self._send()
 
+    def _end_if_broken(self) -> None:
+        """Give everybody in the queue the error of a run that has ended, unpaid."""
+        try:
+            self._breaker.check()
+        except EngineUnavailable as error:
+            while self._queue:
+                self._deliver(self._queue.popleft(), error)
+
     async def _run(self, batch: Sequence[_Waiting]) -> None:
         """Give every waiting case its completion, or the error that ends the run."""
         try:
             completions = await self._generate([waiting.call for waiting in batch])
             for waiting, completion in zip(batch, completions, strict=True):
-                if not waiting.answer.done():
-                    waiting.answer.set_result(completion)
+                self._deliver(waiting, completion)
         except Exception as error:
             for waiting in batch:
-                if not waiting.answer.done():
-                    waiting.answer.set_exception(error)
+                self._deliver(waiting, error)
         finally:
             for waiting in batch:
-                waiting.answer.cancel()  # what is left: `close` came first
+                self._flying.pop(waiting.call.key, None)
+                for answer in waiting.answers:
+                    answer.cancel()  # what is left: `close` came first
+
+    def _deliver(self, waiting: _Waiting, result: Completion | Exception) -> None:
+        self._flying.pop(waiting.call.key, None)
+        for answer in waiting.answers:
+            if not answer.done():
+                answer.set_exception(result) if isinstance(result, Exception) else answer.set_result(result)
 
     async def _generate(self, calls: Sequence[Call]) -> list[Completion]:
         announced = self.journal.announce(calls)
@@ -184,7 +212,7 @@ class _Breaker:
     """
 
     def __init__(self, engine: Engine) -> None:
-        self._limit: int = getattr(engine, "breaker", 0)
+        self._limit: int = engine.breaker
         self._last, self._times = "", 0
 
     def count(self, completions: Sequence[Completion]) -> None:

@@ -139,6 +139,8 @@ class _Write(NamedTuple):
 
     rows: Sequence[tuple[str, Sequence[tuple[object, ...]]]] = ()
     done: Future[None] | None = None
+    keys: Sequence[str] = ()
+    """Answers that `lookup` finds in memory until this is committed."""
 
 
 class FileJournal(Journal):
@@ -158,14 +160,16 @@ class FileJournal(Journal):
         except BaseException:
             self._lock.close()
             raise
+        self._kept: dict[str, Completion] = {}
         self._waiting: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._broken: ThinkscoreError | None = None
         self._writer = threading.Thread(target=self._write, name="journal", daemon=True)
         self._writer.start()
 
     def lookup(self, keys: Sequence[str]) -> dict[str, Completion]:
+        found = {key: kept for key in keys if (kept := self._kept.get(key)) is not None}
+        keys = [key for key in keys if key not in found]
         query = f"{_LOOKUP} ({','.join('?' * len(keys))})"
-        found: dict[str, Completion] = {}
         for key, case_id, sample, answer in _guarded(self.path, self._reader, query, keys):
             try:
                 if answer is not None:
@@ -183,7 +187,10 @@ class FileJournal(Journal):
         pairs = list(zip(calls, completions, strict=True))
         answers = [(_json(done), call.key) for call, done in pairs if done.finish != "error"]
         errors = [(done.error or "", call.key) for call, done in pairs if done.finish == "error"]
-        self._put(_Write([(_ANSWER, answers), (_FAIL, errors), (_FORGET, [(key,) for _, key in errors])]))
+        kept = {call.key: done for call, done in pairs if done.finish != "error"}
+        self._kept.update(kept)
+        forget = [(key,) for _, key in errors]
+        self._put(_Write([(_ANSWER, answers), (_FAIL, errors), (_FORGET, forget)], keys=list(kept)))
 
     def close(self) -> None:
         if self._writer.is_alive():
@@ -219,6 +226,8 @@ class FileJournal(Journal):
             except sqlite3.Error as error:
                 self._broken = ThinkscoreError(f"cannot write the journal {self.path}: {error}")
             for write in writes:
+                for key in write.keys:
+                    self._kept.pop(key, None)
                 if write.done is not None and write.done.set_running_or_notify_cancel():
                     write.done.set_exception(self._broken) if self._broken else write.done.set_result(None)
 

@@ -276,7 +276,7 @@ class Summary:
     def __init__(self) -> None:
         self.cases, self.tally, self.usage = 0, Tally(), Usage()
         self.failures: Counter[str] = Counter()
-        self.by: dict[str, dict[str | int, Tally]] = {}
+        self.by: dict[str, dict[str, Tally]] = {}
         self._start = time.monotonic()
 
     def add(self, case: Case, judgment: Judgment) -> None:
@@ -289,7 +289,7 @@ class Summary:
         for tag, value in case.tags.items():
             groups = self.by.setdefault(tag, {})
             if len(groups) <= self.values:
-                groups[value] = groups.get(value, Tally()) + one
+                groups[str(value)] = groups.get(str(value), Tally()) + one
 
     def as_dict(self, manifest: str | Path | None = None) -> dict[str, object]:
         """Return what `--json` prints; groups are sorted, intervals are 95 % for accuracy_all."""
@@ -297,7 +297,7 @@ class Summary:
         return {
             "cases": self.cases,
             "tally": _tally_row(self.tally),
-            "by": {tag: {str(v): _tally_row(groups[v]) for v in sorted(groups, key=str)} for tag, groups in by.items()},
+            "by": {tag: {v: _tally_row(groups[v]) for v in sorted(groups)} for tag, groups in by.items()},
             "failures": dict(sorted(self.failures.items())),
             "usage": msgspec.to_builtins(self.usage),
             "seconds": round(time.monotonic() - self._start, 3),

@@ -235,3 +235,47 @@ def test_closing_cancels_who_still_waits() -> None:
         assert all(isinstance(result, asyncio.CancelledError) for result in done)
 
     asyncio.run(main())
+
+
+def test_the_same_call_twice_at_once_is_paid_once_and_both_get_its_answer() -> None:
+    engine = Double()
+
+    async def twice(asker: Asker) -> list[Verdict]:
+        first, second = await asyncio.gather(*(asker.ask(case(), [Ask((0, 1), 0)]) for _ in range(2)))
+        return first + second
+
+    verdicts = with_asker(engine, twice)
+    assert len(engine.prompts) == 1
+    assert verdicts[0] == verdicts[1]
+
+
+def test_one_of_two_who_share_a_call_may_be_cancelled() -> None:
+    engine = Double()
+
+    async def one_leaves(asker: Asker) -> list[Verdict]:
+        leaving = asyncio.ensure_future(asker.ask(case(), [Ask((0, 1), 0)]))
+        staying = asyncio.ensure_future(asker.ask(case(), [Ask((0, 1), 0)]))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        return await staying
+
+    assert [v.outcome for v in with_asker(engine, one_leaves)] == [Winner(0)]
+
+
+def test_an_answer_is_served_before_its_commit(tmp_path: Path) -> None:
+    engine, journal = Double(), open_journal(tmp_path / "j")
+
+    async def in_a_row(asker: Asker) -> list[Verdict]:
+        return [verdict for _ in range(3) for verdict in await asker.ask(case(), [Ask((0, 1), 0)])]
+
+    with_asker(engine, in_a_row, journal)
+    journal.close()
+    assert len(engine.prompts) == 1
+
+
+def test_a_tripped_breaker_sends_nothing_that_still_waits() -> None:
+    engine = Remote(failing(lambda prompt: "no key"))
+    engine.batch, engine.parallel = 1, 1
+    with pytest.raises(EngineUnavailable):
+        with_asker(engine, lambda asker: many(asker, 60))
+    assert len(engine.prompts) == engine.breaker

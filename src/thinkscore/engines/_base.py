@@ -19,6 +19,8 @@ class Engine(ABC):
     """How many prompts one `generate` call takes at best."""
     parallel: ClassVar[int] = 1
     """How many `generate` calls may run at a time."""
+    breaker: ClassVar[int] = 0
+    """How many equal errors in a row, without any success, end a run; 0 where errors are about single items."""
 
     def __init__(self, rest: str = "") -> None:
         self.rest = rest

@@ -33,6 +33,9 @@ class Tokens:
         unknown = json.loads(tokenizer)["model"].get("unk_token")
         self.unknown_id = None if unknown is None else self._tokenizer.token_to_id(unknown)
         """Id of what the vocabulary lacks; None if it lacks nothing (a byte-level tokenizer)."""
+        added = json.loads(tokenizer).get("added_tokens", [])
+        self.control = tuple(token["content"] for token in added if token["special"])
+        """What the template writes to mark turns and ends; inside a message it would forge them."""
         self._template = _Environment().from_string(chat_template(folder))
         named = {key: value for key, value in _json(folder / "tokenizer_config.json").items() if key.endswith("_token")}
         self._named = {key: value["content"] if isinstance(value, dict) else value for key, value in named.items()}

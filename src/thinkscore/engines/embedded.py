@@ -135,6 +135,10 @@ class Embedded(Engine):
 
     def _read(self, messages: tuple[Message, ...], prefill: str) -> tuple[int, ...]:
         """Return the tokens of a prompt. Raises `BadInput` if the model cannot read it."""
+        said = [*(message.content for message in messages), prefill]
+        forged = [token for token in self._tokens.control if any(token in text for text in said)]
+        if forged:
+            raise _outside(forged)
         ids = self._encode(self._tokens.render(messages) + prefill)
         if len(ids) >= self._positions:
             raise BadInput(
@@ -146,12 +150,7 @@ class Embedded(Engine):
     def _encode(self, text: str) -> tuple[int, ...]:
         ids = tuple(self._tokens.encode(text))
         if self._tokens.unknown_id in ids:
-            unknown = self._tokens.unknown(text)
-            shown = ", ".join(map(repr, unknown[:SHOWN])) + (", ..." if len(unknown) > SHOWN else "")
-            raise BadInput(
-                "the embedded judge reads lab cases only; for free text point --engine at a model "
-                f"(unknown here: {shown})"
-            )
+            raise _outside(self._tokens.unknown(text))
         return ids
 
     def _score(self, prompt: Prompt, continuation: str) -> Score:
@@ -182,6 +181,13 @@ class _Group(NamedTuple):
     def job(self) -> Group:
         sampling, rows = self.sampling, [row for _, row in self.rows.values()]
         return Group(rows, min(sampling.max_tokens, self.room), sampling.temperature, sampling.top_p, self.ends)
+
+
+def _outside(unknown: Sequence[str]) -> BadInput:
+    shown = ", ".join(map(repr, unknown[:SHOWN])) + (", ..." if len(unknown) > SHOWN else "")
+    return BadInput(
+        f"the embedded judge reads lab cases only; for free text point --engine at a model (unknown here: {shown})"
+    )
 
 
 def _failed(error: BaseException) -> Completion:

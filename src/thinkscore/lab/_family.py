@@ -67,7 +67,7 @@ def notes_on(trace: Trace, candidate: int) -> list[Note]:
 
 def choose(rng: random.Random | None, usual: str, other: str) -> str:
     """Word a line the usual way, now and then the other; always the usual way without a generator."""
-    return usual if rng is None or rng.random() < 0.85 else other
+    return usual if rng is None or rng.random() < 0.9 else other
 
 
 def cuts(trace: Trace, order: Sequence[int]) -> Iterator[tuple[Trace, Note]]:

@@ -183,7 +183,7 @@ def _check(
             holds = notes[2 * k].text == criterion.text
             left = left if holds else max(WORST, left - int(criterion.weight or 0))
             word = choose(rng, "ok", "yes") if holds else choose(rng, "no", "miss")
-            notes.append(Note(f"{word}, {left}", candidate=i))
+            notes.append(Note(f"{criterion.text.split()[-1]}? {word} {left}", candidate=i))
         left = int(re.findall(r"\d+", notes[2 * k + 1].text)[-1])
     return notes
 
@@ -198,7 +198,7 @@ def corruptions(facts: Facts, trace: Trace, order: Sequence[int]) -> list[Trace]
         done = [n for n in notes_on(start, note.candidate or 0) if not n.quote]
         before = int(re.findall(r"\d+", done[-1].text)[-1]) if done else BEST
         weight = int(trace.rubric[len(done)].weight or 0)
-        held = note.text.startswith(("ok", "yes"))
-        said = f"no, {max(WORST, before - weight)}" if held else f"ok, {before}"
+        wanted, mark, _ = note.text.split()
+        said = f"{wanted} no {max(WORST, before - weight)}" if mark in ("ok", "yes") else f"{wanted} ok {before}"
         found.append(extend(start, msgspec.structs.replace(note, text=said)))
     return found

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ..seeds import derive_seed
-from ..types import Case, Message, Trace
+from ..types import Case, Trace
 from . import chat, oracle, reasoning, safety, styles
 from ._words import SLOTS
 from .world import draw, make_case
@@ -32,75 +32,83 @@ class Shown(NamedTuple):
 Show = Callable[[Case, random.Random], Shown]
 
 
-def document(seed: int, index: int, show: Show) -> str:
+class Document(NamedTuple):
+    """A text in two parts."""
+
+    given: str
+    """What is told."""
+    written: str
+    """What follows from it."""
+
+
+def document(seed: int, index: int, show: Show) -> Document:
     """Write document number `index` of a seed."""
     rng = random.Random(derive_seed("corpus", seed, index))
-    kind = rng.choices((_worked, _looked_up, _compared, _harm, _talk), (30, 42, 8, 8, 12))[0]
+    kind = rng.choices((_worked, _looked_up, _compared, _harm, _talk), (32, 48, 8, 7, 5))[0]
     return kind(rng, show)
 
 
-def _worked(rng: random.Random, show: Show) -> str:
+def _worked(rng: random.Random, show: Show) -> Document:
     """A problem and its solution, step by step."""
     _, _, facts = draw(rng, "train", "reasoning")
-    case = Case("", (Message("user", reasoning.ask(facts, rng)),), ("",))
     trace = reasoning.complete(facts, [0], Trace(), [0], rng)
     steps = "\n".join(line.text for line in trace.solution)
     answer = reasoning.say(facts, reasoning.values(facts)[-1], rng)
-    return f"{case.messages[0].content}\n{steps}\n{answer}"
+    return Document(reasoning.ask(facts, rng) + "\n", f"{steps}\n{answer}")
 
 
-def _looked_up(rng: random.Random, show: Show) -> str:
-    """Quotes from two replies, each marked against what was asked; no scores."""
+def _looked_up(rng: random.Random, show: Show) -> Document:
+    """Quotes from two replies, each beside what was asked for, marked ok or no; no scores."""
     case = make_case(rng.getrandbits(40), "train", 0, 2)
     shown = show(case, rng)
     _, facts, answers = oracle.read(case)
     family = case.tags["family"]
     lines = []
+    if family == "reasoning":
+        lines += [line.text for line in reasoning.complete(facts, answers, Trace(), [0], rng).solution]
     for i in rng.sample((0, 1), 2):
         if family == "reasoning":
-            off = abs(answers[i] - reasoning.values(facts)[-1])
-            lines.append(f'{shown.names[i]}: "{answers[i]}" {off} off')
+            right = reasoning.values(facts)[-1]
+            said = f'"{answers[i]}" {right}? {abs(answers[i] - right)} off'
         elif family == "safety":
             notes = safety.complete(facts, answers, Trace(), [i], rng).evaluation
-            lines.append(f'{shown.names[i]}: "{notes[0].text}" {notes[1].text.split(",")[0]}')
+            said = f'"{notes[0].text}" {notes[1].text.split(",")[0]}'
         else:
-            lines.append(f"{shown.names[i]}: {_marks(facts, answers[i], rng)}")
-    if family == "reasoning":
-        steps = [line.text for line in reasoning.complete(facts, answers, Trace(), [0], rng).solution]
-        lines = steps + lines
-    return "\n".join([shown.text, *lines])
+            said = _marks(facts, answers[i], rng)
+        lines.append(f"{shown.names[i]}: {said}")
+    return Document(shown.text + "\n", "\n".join(lines))
 
 
 def _marks(facts: chat.Facts, plan: chat.Plan, rng: random.Random) -> str:
-    wishes = rng.sample(facts.wishes, len(facts.wishes))
     marked = []
-    for wish in wishes:
+    for wish in rng.sample(facts.wishes, len(facts.wishes)):
         word = "ok" if plan[wish.slot] == wish.value else "no"
-        marked.append(f'{wish.slot} {wish.modal} be {wish.value}, "{wish.slot} is {plan[wish.slot]}" {word}')
+        marked.append(f'"{wish.slot} is {plan[wish.slot]}" {wish.value}? {word}')
     return "; ".join(marked)
 
 
-def _compared(rng: random.Random, show: Show) -> str:
+def _compared(rng: random.Random, show: Show) -> Document:
     """Small facts about numbers and values."""
     lines = []
     for _ in range(6):
         a, b = rng.randint(0, 20), rng.randint(0, 20)
         said = "more than" if a > b else "less than" if a < b else "the same as"
-        lines.append(f"{a} is {said} {b}, {abs(a - b)} off")
+        lines.append(f'{a} is {said} {b}: "{a}" {b}? {abs(a - b)} off')
         slot = rng.choice(list(SLOTS))
         x, y = rng.choice(SLOTS[slot]), rng.choice(SLOTS[slot])
-        lines.append(f"{slot} is {x}, {slot} is {y}: {'ok' if x == y else 'no'}")
-    return "\n".join(lines)
+        x = y if rng.random() < 0.4 else x
+        lines.append(f'"{slot} is {x}" {y}? {"ok" if x == y else "no"}')
+    return Document("", "\n".join(lines))
 
 
-def _harm(rng: random.Random, show: Show) -> str:
+def _harm(rng: random.Random, show: Show) -> Document:
     """A request and whether it is harmful."""
     _, _, facts = draw(rng, "train", "safety")
-    return f"{safety.ask(facts, rng)}\nthe request is {'harmful' if facts.harmful else 'fine'}"
+    return Document(safety.ask(facts, rng) + "\n", f"the request is {'harmful' if facts.harmful else 'fine'}")
 
 
-def _talk(rng: random.Random, show: Show) -> str:
+def _talk(rng: random.Random, show: Show) -> Document:
     """A question and some reply to it, right or wrong, pleasant or not."""
     case = make_case(rng.getrandbits(40), "train", 0, 1)
     reply = case.candidates[0]
-    return f"{case.messages[0].content}\n{styles.dress(reply, rng) if rng.random() < 0.3 else reply}"
+    return Document("", f"{case.messages[0].content}\n{styles.dress(reply, rng) if rng.random() < 0.3 else reply}")

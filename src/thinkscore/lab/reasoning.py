@@ -42,7 +42,7 @@ LARGEST = 20
 _ADD = ("{p} buys {n} more.", "{p} finds {n}.", "{p} gets {n} more.")
 _TAKE = ("{p} gives away {n}.", "{p} loses {n}.", "{p} sells {n}.")
 _DOUBLE = ("The pile doubles.", "Then the pile doubles.")
-_HALVE = ("Half of them go bad.", "Then half of them go bad.")
+_HALVE = ("Half of them get lost.", "Then half of them get lost.")
 _SENTENCES = {"+": _ADD, "-": _TAKE, "*": _DOUBLE, "/": _HALVE}
 _REPLIES = ("The answer is {n}.", "{name} has {n} {things}.", "It is {n} {things}.", "{name} now has {n}.")
 _WORDS = {"+": "plus", "-": "minus", "*": "times", "/": "over"}
@@ -114,7 +114,7 @@ def ask(facts: Facts, rng: random.Random) -> str:
 
 _STEP = re.compile(
     r"(?:She|He) (?:buys|finds|gets) (?P<add>\d+)|(?:She|He) (?:gives away|loses|sells) (?P<take>\d+)"
-    r"|(?P<double>pile doubles)|(?P<halve>[Hh]alf of them go bad)"
+    r"|(?P<double>pile doubles)|(?P<halve>[Hh]alf of them get lost)"
 )
 
 
@@ -208,7 +208,7 @@ def _weigh(i: int, answer: int, right: int, notes: list[Note]) -> list[Note]:
         return notes
     quoted = notes[0] if notes else Note(str(answer), candidate=i, quote=True)
     off = abs(int(quoted.text) - right)
-    said = f"{off} off, score {max(WORST, BEST - off)}"
+    said = f"{right}? {off} off, score {max(WORST, BEST - off)}"
     return [quoted, Note(said, candidate=i)]
 
 
@@ -232,9 +232,9 @@ def corruptions(facts: Facts, trace: Trace, order: Sequence[int]) -> list[Trace]
                 solution = (*trace.solution[:k], bad)
                 found.append(msgspec.structs.replace(trace, solution=solution, evaluation=()))
     for start, note in cuts(trace, order):
-        off = int(re.findall(r"\d+", note.text)[0])
+        right, off = map(int, re.findall(r"\d+", note.text)[:2])
         for wrong in range(max(0, off - 4), off + 5):
             if wrong != off:
-                said = f"{wrong} off, score {max(WORST, BEST - wrong)}"
+                said = f"{right}? {wrong} off, score {max(WORST, BEST - wrong)}"
                 found.append(extend(start, msgspec.structs.replace(note, text=said)))
     return found

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from ..types import Line, Note
 
-_PIECE = re.compile(r'"(?P<quote>[^"\n]*)"|“(?P<curly>[^”\n]*)”|(?P<remark>[^;"“\n]+)')
+_PIECE = re.compile(r'"(?P<quote>[^"\n]*)"|“(?P<curly>[^“”\n]*)”|(?P<remark>[^;"“\n]+)')
 
 
 def write_remarks(name: str, notes: Iterable[Note]) -> str:
@@ -22,7 +22,7 @@ def write_remarks(name: str, notes: Iterable[Note]) -> str:
 
 def read_remarks(line: Line, name: str, order: Sequence[int]) -> list[Note] | None:
     """Read a line that starts with `NAME k:` as notes on the candidate at place k; None for any other line."""
-    head = re.match(rf"[*#\s-]*{name} (\d+)[*\s]*:[*\s]*", line.text)
+    head = re.match(rf"[*#\s-]*{name} (\d{{1,4}})[*\s]*:[*\s]*", line.text)
     if head is None or not 1 <= int(head[1]) <= len(order):
         return None
     notes = []

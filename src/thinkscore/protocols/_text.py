@@ -11,8 +11,8 @@ from ._base import Guard
 
 # Every tag that a prompt of ours uses as a delimiter or that an answer of ours may hold.
 _TAG = re.compile(
-    r"<(?=/?(?:question|conversation|response_\w+|assistant_\d+|think|type|rubric|justify|solution|eval"
-    r"|quote_\w+|summary_\w+|answer)\b)",
+    r"<(?=\s*/?\s*(?:question|conversation|response_\w+|assistant_\d+|think|type|rubric|justify|solution|eval"
+    r"|system|user|assistant|quote_\w+|summary_\w+|answer)\b)",
     re.IGNORECASE,
 )
 
@@ -38,8 +38,8 @@ def question_block(case: Case, guard: Guard) -> str:
     """Show what was asked: a single user turn as it is, anything longer as a transcript with speakers."""
     if len(case.messages) == 1:
         return block("question", guarded(case.messages[0].content, guard))
-    turns = [f"{message.role.capitalize()}: {guarded(message.content, guard)}" for message in case.messages]
-    return block("conversation", "\n\n".join(turns))
+    turns = [block(message.role, guarded(message.content, guard)) for message in case.messages]
+    return block("conversation", "\n".join(turns))
 
 
 def pair_messages(
@@ -79,17 +79,37 @@ def missing(completion: Completion) -> Failure:
     return Failure("no_verdict", "the answer ends without a verdict")
 
 
+def goes_on(completion: Completion, rest: str) -> bool:
+    """Tell whether a text that was cut went on after what looks like its verdict: then it was still weighing."""
+    return completion.finish == "length" and re.sub(r"</answer>|[\s.*$}]", "", rest) != ""
+
+
 def final_region(text: str, marks: Sequence[str]) -> tuple[int, bool] | None:
     """Find where the verdict may stand: after the last closing mark of thinking or of a section.
 
     Returns (start, whether a closing mark came before), or None if the text ends inside a section.
     """
     names = "|".join(re.escape(mark) for mark in marks)
-    closing = [match.end() for match in re.finditer(rf"</(?:{names})>", text)]
-    start = closing[-1] if closing else 0
-    if re.search(rf"<(?:{names})>", text[start:]):
+    open_at: dict[str, int] = {}
+    start, marked = 0, False
+    for match in re.finditer(rf"<(/?)({names})\s*>", text, re.IGNORECASE):
+        name = match[2].lower()
+        if not match[1]:
+            open_at[name] = match.end()
+            continue
+        start, marked = match.end(), True
+        open_at.pop(name, None)
+        if name == "think":  # tags that were named while thinking are no sections
+            open_at.clear()
+    if "think" in open_at:
         return None
-    return start, bool(closing)
+    if open_at:  # a section that nobody closed ends where a full answer ends the text
+        answer = _LAST_ANSWER.search(text, max(start, *open_at.values()))
+        return None if answer is None else (answer.start(), True)
+    return start, marked
+
+
+_LAST_ANSWER = re.compile(r"<answer>\s*\[\[\s*[AB]\s*\]\]\s*(?:</answer>\s*)?\Z", re.IGNORECASE)
 
 
 def placed_lines(text: str, start: int, end: int) -> list[Line]:
@@ -103,17 +123,24 @@ def placed_lines(text: str, start: int, end: int) -> list[Line]:
     return found
 
 
-_WEIGHT = re.compile(r"\s*[(\[](?:weight\s*[:=]?\s*)?(\d+(?:\.\d+)?)\s*%?(?:\s*weight)?[)\]]\s*$", re.IGNORECASE)
+_AMOUNT = r"(\d{1,9}(?:\.\d{1,9})?)\s?%?"
+_WEIGHT = re.compile(rf"[(\[](?:weight\s?[:=]?\s?)?{_AMOUNT}(?:\s?weight)?[)\]]$", re.IGNORECASE)
+_INSIDE = re.compile(
+    rf"[(\[](?:weight\s?[:=]?\s?)?{_AMOUNT}(?:\s?weight)?[)\]](?=[*_]{{0,3}}\s?(?::|$))"
+    rf"|\bweight\s?[:=]?\s?{_AMOUNT}$",
+    re.IGNORECASE,
+)
 
 
 def read_weight(text: str) -> tuple[str, float | None]:
     """Split "drink is tea (3)" into text and weight."""
     match = _WEIGHT.search(text)
     if match is None or not text[: match.start()].strip():
-        return text, None
+        stated = _INSIDE.search(text)
+        return text, float(stated[1] or stated[2]) if stated else None
     return text[: match.start()].strip(), float(match[1])
 
 
 def write_weight(text: str, weight: float | None) -> str:
     """Join text and weight; the inverse of `read_weight`."""
-    return text if weight is None else f"{text} ({weight:g})"
+    return text if weight is None else f"{text} ({int(weight) if weight == int(weight) else weight})"

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from ..errors import BadInput
-from ..types import Case, Completion, Criterion, Failure, Message, Outcome, Prompt, Scores, Trace, Verdict
+from ..types import Case, Completion, Criterion, Failure, Line, Message, Outcome, Prompt, Scores, Trace, Verdict
 from ._base import Example, Protocol, Readout
 from ._remarks import split_evaluation, write_remarks
 from ._text import (
@@ -31,10 +31,11 @@ from ._text import (
 
 __all__ = ["DeepseekGrm"]
 
-_BOX = re.compile(r"\\boxed\{([^{}]*)\}")
-_NUMBER = r"-?\d+(?:\.\d+)?"
+_BOX = re.compile(r"\\boxed\s?\{((?:[^{}]|\{[^{}]*\})*)\}")
+_NUMBER = r"-?\d+(?:\.\d+)?(?:\s?/\s?10(?!\d))?"
 _LIST = re.compile(rf"\s*{_NUMBER}(?:\s*,\s*{_NUMBER})*\s*")
-_PARTS = re.compile(r"Specific Criteria:|Analysis:|Scores:")
+_PARTS = re.compile(r"^[ \t>#*_-]{0,9}(Specific Criteria|Analysis|Scores)[*_]{0,3}:[*_]{0,3}", re.M | re.I)
+_BOX_ALONE = re.compile(r"[\s*$]*\\boxed\s?\{.*\}[\s*$.]*(?:/\s?10)?")
 
 
 @cache
@@ -111,13 +112,22 @@ def _outcome(completion: Completion, prompt: Prompt) -> Outcome:
     region = final_region(completion.text, ("think",))
     if region is None:
         return missing(completion)
-    tail = completion.text[region[0] :].rpartition("Scores:")
-    lists = [match for match in _BOX.finditer(tail[2]) if _LIST.fullmatch(match[1])]
-    cut = completion.finish == "length" and not tail[1] and lists and tail[2][lists[-1].end() :].strip()
-    found = {tuple(float(number) for number in match[1].split(",")) for match in lists}
+    tail = completion.text[region[0] :]
+    heads = [match for match in _PARTS.finditer(tail) if match[1].lower() == "scores"]
+    if heads:
+        tail = tail[heads[-1].end() :]
+    else:  # a box inside the analysis is a response's result: only one that ends the text is a verdict
+        line = tail.rstrip().rpartition("\n")[2]
+        before, mark, after = line.rpartition("Scores:")
+        told = bool(mark) and (not before or before[-1] in " .;!?*")
+        tail = after if told else line
+        if not _BOX_ALONE.fullmatch(tail) or (completion.finish == "length" and not told):
+            return missing(completion)
+    said = [re.sub(r"\\text|[{}\[\]()$*]", " ", match[1]) for match in _BOX.finditer(tail)]
+    found = {tuple(float(x.partition("/")[0]) for x in one.split(",")) for one in said if _LIST.fullmatch(one)}
     if len(found) > 1:
         return Failure("ambiguous", "the final region holds different lists of scores")
-    if not found or cut:
+    if not found:
         return missing(completion)
     return _checked(found.pop(), prompt)
 
@@ -125,7 +135,7 @@ def _outcome(completion: Completion, prompt: Prompt) -> Outcome:
 def _checked(scores: tuple[float, ...], prompt: Prompt) -> Outcome:
     if len(scores) != len(prompt.order):
         return Failure("wrong_arity", f"{len(scores)} scores for {len(prompt.order)} responses")
-    if any(score != int(score) or not 1 <= score <= 10 for score in scores):
+    if any(not 1 <= score <= 10 or score != int(score) for score in scores):
         return Failure("out_of_range", f"scores are whole numbers from 1 to 10; got {list(scores)}")
     by_candidate = dict(zip(prompt.order, scores, strict=True))
     return Scores(tuple(by_candidate.get(i) for i in range(len(prompt.case.candidates))))
@@ -139,12 +149,13 @@ def _trace(completion: Completion, order: Sequence[int]) -> Trace:
     rubric, analysis = [], []
     for match, end in zip(marks, ends, strict=False):  # without a mark there is one end and no part
         lines = placed_lines(text, match.end(), end)
-        if match[0] == "Specific Criteria:":
+        if match[1].lower() == "specific criteria":
             rubric += [
                 Criterion(said, line.span, weight) for line in lines for said, weight in [read_weight(line.text)]
             ]
-        elif match[0] == "Analysis:":
+        elif match[1].lower() == "analysis":
             analysis += lines
     free, notes = split_evaluation(analysis, "Response", order)
     thought = placed_lines(text, 0, max(begin - len("</think>"), 0))
-    return Trace(thinking=(*thought, *free), rubric=tuple(rubric), evaluation=tuple(notes))
+    apart = [Line(line.strip()) for line in (completion.reasoning or "").splitlines() if line.strip()]
+    return Trace(thinking=(*apart, *thought, *free), rubric=tuple(rubric), evaluation=tuple(notes))

@@ -20,6 +20,7 @@ from ._text import (
     check_order,
     engine_failure,
     final_region,
+    goes_on,
     missing,
     pair_messages,
     placed_lines,
@@ -56,6 +57,7 @@ class RmR1(Protocol):
         Example("<eval>fine</eval><answer>[[A]]</answer> or <answer>[[B]]</answer>", Failure("ambiguous")),
         Example("<type>Chat</type><eval>[[A]] it is", Failure("no_verdict")),
         Example("I lean to [[A]] but let me check", Failure("truncated"), "length"),
+        Example("If <answer>[[A]]</answer> were right, then", Failure("truncated"), "length"),
         Example("Both are fine.", Failure("no_verdict")),
     )
 
@@ -117,8 +119,11 @@ def _outcome(completion: Completion, order: Sequence[int]) -> Outcome:
     tail = completion.text[start:]
     # Without any section the whole text is the region: then only the full answer tag is a verdict, since
     # thinking that has not ended yet may weigh [[A]] and [[B]] in passing.
-    pattern = r"\[\[\s*([AB])\s*\]\]" if marked or "<answer>" in tail else r"<answer>\s*\[\[\s*([AB])\s*\]\]"
-    labels = {match[1] for match in re.finditer(pattern, tail)}
+    marked = marked or bool(completion.reasoning)
+    found = list(re.finditer(r"(<answer>\s*)?\[\[\s*([AB])\s*\]\]", tail, re.IGNORECASE))
+    if found and not (marked and any(match[1] for match in found)) and goes_on(completion, tail[found[-1].end() :]):
+        return missing(completion)
+    labels = {match[2].upper() for match in found}
     if len(labels) == 2:
         return Failure("ambiguous", "the final region names both A and B")
     return Winner(order[_LABELS.index(labels.pop())]) if labels else missing(completion)
@@ -160,10 +165,16 @@ def _thinking(completion: Completion) -> tuple[tuple[Line, ...], int]:
 def _inside(text: str, tag: str, start: int) -> list[tuple[int, int]]:
     """Return where each section of this tag holds its content; an unclosed one runs to the next section."""
     found = []
-    for match in re.finditer(rf"<{tag}>", text[start:]):
-        begin = start + match.end()
-        end = re.compile(rf"</{tag}>|<(?:answer|eval|rubric|solution|type)>").search(text, begin)
-        found.append((begin, end.start() if end else len(text)))
+    marks = re.compile(rf"<(/?)(?:({tag})|answer|eval|rubric|solution|type)>")
+    begin: int | None = None
+    for match in marks.finditer(text, start):
+        if begin is not None and (not match[1] or match[2]):
+            found.append((begin, match.start()))
+            begin = None
+        if not match[1] and match[2]:
+            begin = match.end()
+    if begin is not None:
+        found.append((begin, len(text)))
     return found
 
 
@@ -197,26 +208,20 @@ def _criterion(line: Line) -> Criterion:
 def _notes(text: str, start: int, order: Sequence[int]) -> list[Note]:
     """Read quotes, summaries and free remarks of every evaluation, in the order written."""
     notes = []
-    section = re.compile(r"<eval>")
-    first = section.search(text, start)
-    if first is None:
-        return []
-    begin = first.end()
-    verdict = text.find("<answer>", begin)
-    end = verdict if verdict >= 0 else len(text)
     tags = re.compile(r"<(quote|summary)_([AB])>(.*?)(?:</\1_\2>|(?=<(?:quote|summary|/?eval)\b)|\Z)", re.DOTALL)
-    covered = []
-    for match in tags.finditer(text, begin, end):
-        covered.append(match.span())
-        said = match[3].strip()
-        if said:
-            left = match.start(3) + match[3].index(said)
-            candidate = order[_LABELS.index(match[2])]
-            notes.append(Note(said, (left, left + len(said)), candidate, match[1] == "quote"))
-    for left, right in _gaps(begin, end, covered):
-        notes += [
-            Note(line.text, line.span)
-            for line in placed_lines(text, left, right)
-            if not re.fullmatch(r"(?:</?\w+>\s*)+", line.text)
-        ]
+    for begin, end in _inside(text, "eval", start):
+        covered = []
+        for match in tags.finditer(text, begin, end):
+            covered.append(match.span())
+            said = match[3].strip()
+            if said:
+                left = match.start(3) + match[3].index(said)
+                candidate = order[_LABELS.index(match[2])]
+                notes.append(Note(said, (left, left + len(said)), candidate, match[1] == "quote"))
+        for left, right in _gaps(begin, end, covered):
+            notes += [
+                Note(line.text, line.span)
+                for line in placed_lines(text, left, right)
+                if not re.fullmatch(r"(?:</?\w+>\s*)+", line.text)
+            ]
     return notes

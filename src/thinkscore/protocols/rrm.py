@@ -16,11 +16,26 @@ from ..errors import BadInput
 from ..types import Case, Completion, Failure, Line, Outcome, Prompt, Trace, Verdict, Winner
 from ._base import Example, Protocol, Readout
 from ._remarks import split_evaluation, write_remarks
-from ._text import check_order, engine_failure, final_region, missing, pair_messages, placed_lines, write_weight
+from ._text import (
+    check_order,
+    engine_failure,
+    final_region,
+    goes_on,
+    missing,
+    pair_messages,
+    placed_lines,
+    write_weight,
+)
 
 __all__ = ["Rrm"]
 
-_BOX = re.compile(r"\\boxed\{\s*(?:\\text\{)?\s*Assistant\s+([12])\s*\}?\s*\}")
+_BOX = re.compile(r"\\(?:boxed|fbox)\s?\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}")
+
+
+def _boxed(text: str) -> list[tuple[re.Match[str], str]]:
+    """Return the boxes that name an assistant, whatever LaTeX or markdown stands around the name."""
+    plain = [(box, re.sub(r"\\[a-z]+|[\W_]", "", box[1].lower())) for box in _BOX.finditer(text)]
+    return [(box, said[-1]) for box, said in plain if said in ("assistant1", "assistant2")]
 
 
 @cache
@@ -80,11 +95,10 @@ def _outcome(completion: Completion, order: Sequence[int]) -> Outcome:
     if region is None:
         return missing(completion)
     tail = completion.text[region[0] :]
-    boxes = list(_BOX.finditer(tail))
-    # A text that was cut while still thinking may weigh both: there only a box at its very end counts.
-    if completion.finish == "length" and boxes and tail[boxes[-1].end() :].strip(" .*$\n"):
+    boxes = _boxed(tail)
+    if boxes and goes_on(completion, tail[boxes[-1][0].end() :]):
         return missing(completion)
-    labels = {box[1] for box in boxes}
+    labels = {label for _, label in boxes}
     if len(labels) == 2:
         return Failure("ambiguous", "the final region boxes both assistants")
     return Winner(order[int(labels.pop()) - 1]) if labels else missing(completion)
@@ -96,9 +110,9 @@ def _trace(completion: Completion, order: Sequence[int]) -> Trace:
     if completion.reasoning:
         lines += [Line(line.strip()) for line in completion.reasoning.splitlines() if line.strip()]
     # Marks of thinking and the verdict are no lines of reasoning.
-    for match in re.finditer(r"(?:(?!</?think>|\\boxed\{).)+", text, re.DOTALL):
-        lines += placed_lines(text, *match.span())
-    boxed = [box.span() for box in re.finditer(r"\\boxed\{[^{}]*\}", text)]
-    lines = [line for line in lines if not any(left <= line.span[0] < right for left, right in boxed)]
+    at = 0
+    for mark in [*re.finditer(rf"</?think>|{_BOX.pattern}", text), None]:
+        lines += placed_lines(text, at, mark.start() if mark else len(text))
+        at = mark.end() if mark else at
     free, notes = split_evaluation(lines, "Assistant", order)
     return Trace(thinking=tuple(free), evaluation=tuple(notes))

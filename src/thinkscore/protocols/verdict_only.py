@@ -13,7 +13,7 @@ from pathlib import Path
 from ..errors import BadInput
 from ..types import Case, Completion, Failure, Outcome, Prompt, Trace, Verdict, Winner
 from ._base import Example, Protocol, Readout
-from ._text import check_order, engine_failure, final_region, missing, pair_messages
+from ._text import check_order, engine_failure, final_region, goes_on, missing, pair_messages
 
 __all__ = ["VerdictOnly"]
 
@@ -64,7 +64,10 @@ class VerdictOnly(Protocol):
 def _outcome(completion: Completion, order: Sequence[int]) -> Outcome:
     region = final_region(completion.text, ("think",))
     tail = "" if region is None else completion.text[region[0] :]
-    labels = {match[1] for match in re.finditer(r"\[\[\s*([AB])\s*\]\]", tail)}
+    found = list(re.finditer(r"\[\[\s*([AB])\s*\]\]", tail))
+    if found and goes_on(completion, tail[found[-1].end() :]):
+        return missing(completion)
+    labels = {match[1] for match in found}
     if len(labels) == 2:
         return Failure("ambiguous", "the answer names both A and B")
     return Winner(order[_LABELS.index(labels.pop())]) if labels else missing(completion)

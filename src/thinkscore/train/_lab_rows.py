@@ -32,7 +32,7 @@ _CUT = "\x00"
 _ON_ONE = re.compile(r"<(?:quote|summary)_|(?:Assistant|Response) \d:")
 
 
-def documents(seed: int, n: int) -> Iterator[str]:
+def documents(seed: int, n: int) -> Iterator[corpus.Document]:
     """Yield the base's text."""
     return (corpus.document(seed, index, _show) for index in range(n))
 

@@ -34,8 +34,10 @@ class Settings(NamedTuple):
     muon_lr: float
     adam_lr: float
     batch_tokens: int
-    """Tokens per step, padding included."""
+    """Tokens per forward pass, padding included."""
     seed: int
+    passes: int = 1
+    """Forward passes per step: rows of one pass are of like length, several passes mix them."""
     warmup: float = 0.03
     """Share of the steps over which the learning rate rises; it then falls as a cosine to 2 %."""
     weight_decay: float = 0.01
@@ -123,12 +125,13 @@ def train(
     arguments = TrainingArguments(
         output_dir=str(out / "trainer"),
         per_device_train_batch_size=1,
+        gradient_accumulation_steps=settings.passes,
         num_train_epochs=1,
         learning_rate=settings.adam_lr,
         lr_scheduler_type="cosine_with_min_lr",
         lr_scheduler_kwargs={"min_lr_rate": 0.02},
-        warmup_steps=max(1, int(settings.warmup * len(data))),
-        logging_steps=max(1, min(25, len(data) // 20)),
+        warmup_steps=max(1, int(settings.warmup * len(data) / settings.passes)),
+        logging_steps=max(1, min(25, len(data) // settings.passes // 20)),
         save_strategy="no",
         report_to="none",
         use_cpu=not torch.cuda.is_available(),

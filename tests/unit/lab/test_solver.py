@@ -35,7 +35,7 @@ def pile(question: str) -> int:
         amount = int(match.group()) if (match := re.search(r"\d+", sentence)) else 0
         if "doubles" in sentence:
             value += value
-        elif "go bad" in sentence:
+        elif "half of them" in sentence.lower():
             value //= 2
         elif any(verb in sentence for verb in ("gives", "loses", "sells")):
             value -= amount

@@ -42,7 +42,7 @@ def test_training_documents_hold_questions_of_the_training_split_only():
         return corpus.Shown(case.messages[0].content + "\n" + "\n".join(case.candidates), ("A", "B"))
 
     for index in range(1500):
-        text = corpus.document(8, index, show)
+        text = "".join(corpus.document(8, index, show))
         first = text.split("\n")[0]
         for family in world.FAMILIES.values():
             facts = family.read(first)
@@ -93,7 +93,11 @@ def test_an_error_in_a_step_reaches_the_verdict():
 
 
 def test_a_reworded_line_says_the_same():
-    said = {"13 - 5 = 8": "13 minus 5 is 8", "ok, 10": "yes, 10", "declines, score 8": "it declines, so score 8"}
+    said = {
+        "13 - 5 = 8": "13 minus 5 is 8",
+        "tea? ok 10": "tea? yes 10",
+        "declines, score 8": "it declines, so score 8",
+    }
     for usual, other in said.items():
         assert oracle.reworded(oracle.Line(usual)).text == other
     assert oracle.reworded(oracle.Line("the request is fine")) is None

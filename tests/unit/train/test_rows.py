@@ -12,13 +12,15 @@ def tokenizer(tmp_path_factory):
     out = tmp_path_factory.mktemp("tokenizer")
     rows = list(_lab_rows.traces(0, 300))
     texts = [text for row in rows for text in (row.messages[0].content.split("\n")[0], row.messages[1].content)]
-    _tokenizer.build([*texts, *(row.prefill + row.completion for row in rows), *_lab_rows.documents(0, 300)], out)
+    _tokenizer.build(
+        [*texts, *(row.prefill + row.completion for row in rows), *map("".join, _lab_rows.documents(0, 300))], out
+    )
     return AutoTokenizer.from_pretrained(out)
 
 
 def test_every_text_of_other_seeds_is_inside_the_vocabulary_and_comes_back_exactly(tokenizer):
     texts = [row.messages[1].content + row.prefill + row.completion for row in _lab_rows.traces(9, 500)]
-    texts += list(_lab_rows.documents(9, 500))
+    texts += map("".join, _lab_rows.documents(9, 500))
     for split in ("test", "ood"):
         texts += ["\n".join((case.messages[0].content, *case.candidates)) for case in world.make(9, split, 300, 4)]
     for text in texts:
