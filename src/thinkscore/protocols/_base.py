@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
 from ..types import Case, Completion, Outcome, Prompt, Scores, Tie, Trace, Verdict, Winner
@@ -49,6 +52,10 @@ class Protocol(ABC):
         """The file name."""
         return type(self).__module__.rpartition(".")[2]
 
+    def instructions(self) -> str:
+        """Return the wording that ships beside the protocol's file, as `.md`."""
+        return _text_of(Path(inspect.getfile(type(self))).with_suffix(".md"))
+
     @abstractmethod
     def render(self, case: Case, order: Sequence[int]) -> Prompt:
         """Show candidate order[i] of the case at place i.
@@ -75,6 +82,11 @@ class Protocol(ABC):
     def reward(self, verdict: Verdict, gold: Sequence[float]) -> float:
         """Pay +1 for a verdict that gold confirms, else -1; a failure is -1 (rule-based RL)."""
         return 1.0 if agrees(verdict.outcome, gold) else -1.0
+
+
+@cache
+def _text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8").strip()
 
 
 def agrees(outcome: Outcome, gold: Sequence[float]) -> bool:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from ..errors import BadInput
-from ..types import Case, Completion, Failure, Line, Message
+from ..types import Case, Completion, Failure, Line
 from ._base import Guard
 
 # Every tag that a prompt of ours uses as a delimiter or that an answer of ours may hold.
@@ -40,15 +40,6 @@ def question_block(case: Case, guard: Guard) -> str:
         return block("question", guarded(case.messages[0].content, guard))
     turns = [block(message.role, guarded(message.content, guard)) for message in case.messages]
     return block("conversation", "\n".join(turns))
-
-
-def pair_messages(
-    instructions: str, case: Case, order: Sequence[int], tags: Sequence[str], guard: Guard
-) -> tuple[Message, ...]:
-    """Render instructions, question and candidates, the candidate at place i under tags[i]."""
-    shown = [block(tag, guarded(case.candidates[i], guard)) for tag, i in zip(tags, order, strict=True)]
-    user = "\n".join([question_block(case, guard), *shown])
-    return (Message("system", instructions), Message("user", user))
 
 
 def check_order(protocol: str, case: Case, order: Sequence[int], arity: tuple[int, int]) -> None:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
 
 from ..errors import BadInput
 from ..types import Case, Completion, Criterion, Failure, Line, Message, Outcome, Prompt, Scores, Trace, Verdict
@@ -36,12 +34,6 @@ _NUMBER = r"-?\d+(?:\.\d+)?(?:\s?/\s?10(?!\d))?"
 _LIST = re.compile(rf"\s*{_NUMBER}(?:\s*,\s*{_NUMBER})*\s*")
 _PARTS = re.compile(r"^[ \t>#*_-]{0,9}(Specific Criteria|Analysis|Scores)[*_]{0,3}:[*_]{0,3}", re.M | re.I)
 _BOX_ALONE = re.compile(r"[\s*$]*\\boxed\s?\{.*\}[\s*$.]*(?:/\s?10)?")
-
-
-@cache
-def instructions() -> str:
-    """Return our wording of the protocol."""
-    return Path(__file__).with_suffix(".md").read_text(encoding="utf-8").strip()
 
 
 class DeepseekGrm(Protocol):
@@ -73,7 +65,7 @@ class DeepseekGrm(Protocol):
         return Prompt(
             case,
             self.id,
-            (Message("system", instructions()), Message("user", user)),
+            (Message("system", self.instructions()), Message("user", user)),
             tuple(order),
             verdicts=tuple(
                 _written_scores([10 if j == i else 1 for j in range(len(order))]) for i in range(len(order))

@@ -10,19 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
 
-from ..errors import BadInput
-from ..types import Case, Completion, Criterion, Failure, Line, Note, Outcome, Prompt, Trace, Verdict, Winner
-from ._base import Example, Protocol, Readout
+from ..types import Completion, Criterion, Failure, Line, Note, Outcome, Prompt, Trace, Winner
+from ._base import Example, Readout
+from ._pair import Pairwise
 from ._text import (
-    check_order,
-    engine_failure,
     final_region,
     goes_on,
     missing,
-    pair_messages,
     placed_lines,
     read_weight,
     write_weight,
@@ -34,16 +29,11 @@ _MARKS = ("think", "type", "rubric", "justify", "solution", "eval", "quote_A", "
 _LABELS = "AB"
 
 
-@cache
-def instructions() -> str:
-    """Return our wording of the protocol."""
-    return Path(__file__).with_suffix(".md").read_text(encoding="utf-8").strip()
-
-
-class RmR1(Protocol):
+class RmR1(Pairwise):
     """Two candidates, tagged reasoning, `<answer>[[A]]</answer>`."""
 
-    arity = (2, 2)
+    tags = ("response_A", "response_B")
+    verdicts = ("<answer>[[A]]</answer>", "<answer>[[B]]</answer>")
     examples = (
         Example(
             "<type>Chat</type>\n<rubric>\nkind tone (60%)\n<justify>it is a greeting</justify>\n</rubric>\n<eval>\n"
@@ -61,21 +51,11 @@ class RmR1(Protocol):
         Example("Both are fine.", Failure("no_verdict")),
     )
 
-    def render(self, case: Case, order: Sequence[int]) -> Prompt:
-        check_order(self.id, case, order, self.arity)
-        return Prompt(
-            case,
-            self.id,
-            pair_messages(instructions(), case, order, ("response_A", "response_B"), self.guard),
-            tuple(order),
-            verdicts=tuple(f"<answer>[[{label}]]</answer>" for label in _LABELS),
-        )
+    def read_outcome(self, completion: Completion, order: Sequence[int]) -> Outcome:
+        return _outcome(completion, order)
 
-    def parse(self, completion: Completion, prompt: Prompt) -> Verdict:
-        failure = engine_failure(completion)
-        outcome = failure or _outcome(completion, prompt.order)
-        trace = Trace() if failure else _trace(completion, prompt.order)
-        return Verdict(prompt.case.id, prompt.order, outcome, trace, completion)
+    def read_trace(self, completion: Completion, order: Sequence[int]) -> Trace:
+        return _trace(completion, order)
 
     def write(self, outcome: Outcome, trace: Trace, order: Sequence[int]) -> str:
         parts = ["<think>", *(line.text for line in trace.thinking), "</think>"] if trace.thinking else []
@@ -90,17 +70,10 @@ class RmR1(Protocol):
             parts += ["<solution>", *(line.text for line in trace.solution), "</solution>"]
         if trace.evaluation:
             parts += ["<eval>", *_written_notes(trace.evaluation, order), "</eval>"]
-        return "\n".join([*parts, verdict_text(outcome, order)])
+        return "\n".join([*parts, self.verdict_text(outcome, order)])
 
     def readout(self, prompt: Prompt, trace: str) -> Readout:
         return Readout(trace.rstrip() + "\n" * bool(trace.strip()) + "<answer>", {x: f"[[{x}]]" for x in _LABELS})
-
-
-def verdict_text(outcome: Outcome, order: Sequence[int]) -> str:
-    """Write a pairwise verdict. Raises `BadInput` for anything but a winner that is shown."""
-    if not isinstance(outcome, Winner) or outcome.winner not in order:
-        raise BadInput(f"a pairwise verdict names one of the candidates {tuple(order)}; got {outcome}")
-    return f"<answer>[[{_LABELS[list(order).index(outcome.winner)]}]]</answer>"
 
 
 def _written_notes(notes: Sequence[Note], order: Sequence[int]) -> list[str]:

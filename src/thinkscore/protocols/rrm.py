@@ -9,20 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
 
-from ..errors import BadInput
-from ..types import Case, Completion, Failure, Line, Outcome, Prompt, Trace, Verdict, Winner
-from ._base import Example, Protocol, Readout
+from ..types import Completion, Failure, Line, Outcome, Prompt, Trace, Winner
+from ._base import Example, Readout
+from ._pair import Pairwise
 from ._remarks import split_evaluation, write_remarks
 from ._text import (
-    check_order,
-    engine_failure,
     final_region,
     goes_on,
     missing,
-    pair_messages,
     placed_lines,
     write_weight,
 )
@@ -38,16 +33,11 @@ def _boxed(text: str) -> list[tuple[re.Match[str], str]]:
     return [(box, said[-1]) for box, said in plain if said in ("assistant1", "assistant2")]
 
 
-@cache
-def instructions() -> str:
-    """Return our wording of the protocol."""
-    return Path(__file__).with_suffix(".md").read_text(encoding="utf-8").strip()
-
-
-class Rrm(Protocol):
+class Rrm(Pairwise):
     """Two candidates, free text, one box."""
 
-    arity = (2, 2)
+    tags = ("assistant_1", "assistant_2")
+    verdicts = ("\\boxed{Assistant 1}", "\\boxed{Assistant 2}")
     examples = (
         Example('2 + 2 = 4\nAssistant 1: "5" wrong\n\\boxed{Assistant 2}', Winner(1)),
         Example("<think>maybe \\boxed{Assistant 2}</think>so \\boxed{Assistant 1}", Winner(0)),
@@ -58,32 +48,20 @@ class Rrm(Protocol):
         Example("\\boxed{42}", Failure("no_verdict")),
     )
 
-    def render(self, case: Case, order: Sequence[int]) -> Prompt:
-        check_order(self.id, case, order, self.arity)
-        return Prompt(
-            case,
-            self.id,
-            pair_messages(instructions(), case, order, ("assistant_1", "assistant_2"), self.guard),
-            tuple(order),
-            verdicts=tuple(f"\\boxed{{Assistant {place}}}" for place in (1, 2)),
-        )
+    def read_outcome(self, completion: Completion, order: Sequence[int]) -> Outcome:
+        return _outcome(completion, order)
 
-    def parse(self, completion: Completion, prompt: Prompt) -> Verdict:
-        failure = engine_failure(completion)
-        outcome = failure or _outcome(completion, prompt.order)
-        trace = Trace() if failure else _trace(completion, prompt.order)
-        return Verdict(prompt.case.id, prompt.order, outcome, trace, completion)
+    def read_trace(self, completion: Completion, order: Sequence[int]) -> Trace:
+        return _trace(completion, order)
 
     def write(self, outcome: Outcome, trace: Trace, order: Sequence[int]) -> str:
-        if not isinstance(outcome, Winner) or outcome.winner not in order:
-            raise BadInput(f"a pairwise verdict names one of the candidates {tuple(order)}; got {outcome}")
         lines = [line.text for line in trace.thinking]
         lines += [write_weight(item.text, item.weight) for item in trace.rubric]
         lines += [line.text for line in (*trace.justification, *trace.solution)]
         for place, i in enumerate(order, start=1):
             notes = [note for note in trace.evaluation if note.candidate == i]
             lines += [write_remarks(f"Assistant {place}", notes)] if notes else []
-        return "\n".join([*lines, f"\\boxed{{Assistant {list(order).index(outcome.winner) + 1}}}"])
+        return "\n".join([*lines, self.verdict_text(outcome, order)])
 
     def readout(self, prompt: Prompt, trace: str) -> Readout:
         stem = trace.rstrip() + "\n" * bool(trace.strip()) + "\\boxed{Assistant"

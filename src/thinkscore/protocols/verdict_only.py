@@ -7,29 +7,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
 
-from ..errors import BadInput
-from ..types import Case, Completion, Failure, Outcome, Prompt, Trace, Verdict, Winner
-from ._base import Example, Protocol, Readout
-from ._text import check_order, engine_failure, final_region, goes_on, missing, pair_messages
+from ..types import Completion, Failure, Outcome, Prompt, Trace, Winner
+from ._base import Example, Readout
+from ._pair import Pairwise
+from ._text import final_region, goes_on, missing
 
 __all__ = ["VerdictOnly"]
 
 _LABELS = "AB"
 
 
-@cache
-def instructions() -> str:
-    """Return our wording of the protocol."""
-    return Path(__file__).with_suffix(".md").read_text(encoding="utf-8").strip()
-
-
-class VerdictOnly(Protocol):
+class VerdictOnly(Pairwise):
     """Two candidates, no reasoning, `<answer>[[A]]</answer>`."""
 
-    arity = (2, 2)
+    tags = ("response_A", "response_B")
+    verdicts = ("<answer>[[A]]</answer>", "<answer>[[B]]</answer>")
     examples = (
         Example("<answer>[[A]]</answer>", Winner(0)),
         Example("[[B]]", Winner(1)),
@@ -38,24 +31,14 @@ class VerdictOnly(Protocol):
         Example("neither", Failure("no_verdict")),
     )
 
-    def render(self, case: Case, order: Sequence[int]) -> Prompt:
-        check_order(self.id, case, order, self.arity)
-        return Prompt(
-            case,
-            self.id,
-            pair_messages(instructions(), case, order, ("response_A", "response_B"), self.guard),
-            tuple(order),
-            verdicts=tuple(f"<answer>[[{label}]]</answer>" for label in _LABELS),
-        )
+    def read_outcome(self, completion: Completion, order: Sequence[int]) -> Outcome:
+        return _outcome(completion, order)
 
-    def parse(self, completion: Completion, prompt: Prompt) -> Verdict:
-        outcome = engine_failure(completion) or _outcome(completion, prompt.order)
-        return Verdict(prompt.case.id, prompt.order, outcome, Trace(), completion)
+    def read_trace(self, completion: Completion, order: Sequence[int]) -> Trace:
+        return Trace()
 
     def write(self, outcome: Outcome, trace: Trace, order: Sequence[int]) -> str:
-        if not isinstance(outcome, Winner) or outcome.winner not in order:
-            raise BadInput(f"a pairwise verdict names one of the candidates {tuple(order)}; got {outcome}")
-        return f"<answer>[[{_LABELS[list(order).index(outcome.winner)]}]]</answer>"
+        return self.verdict_text(outcome, order)
 
     def readout(self, prompt: Prompt, trace: str) -> Readout:
         return Readout("<answer>", {label: f"[[{label}]]" for label in _LABELS})
