@@ -69,6 +69,12 @@ class Tokens:
         text: str = self._tokenizer.decode(list(ids), skip_special_tokens=False)
         return text
 
+    def continuation(self, before: Sequence[int], ids: Sequence[int]) -> str:
+        """Return the text that `ids` add after `before`; a decoder may put a space between the two."""
+        head = self.decode(before)
+        text = self.decode([*before, *ids])
+        return text[len(head) :] if text.startswith(head) else self.decode(ids)
+
     def unknown(self, text: str) -> list[str]:
         """Return the pieces of `text` outside the vocabulary, each once, in order."""
         encoding = self._tokenizer.encode(text, add_special_tokens=False)

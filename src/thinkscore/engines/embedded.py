@@ -31,6 +31,8 @@ PACKAGED = Path(__file__).parent.parent / "models" / "embedded"
 FILES = ("config.json", "model.safetensors", "tokenizer.json")
 SHOWN = 5
 """Unknown words that an error names."""
+CONTEXT = 4
+"""Tokens before an answer that may bear on how its first word is spaced."""
 
 
 class Embedded(Engine):
@@ -151,10 +153,20 @@ class Embedded(Engine):
         ids = tuple(self._tokens.encode(text))
         if self._tokens.unknown_id in ids:
             raise _outside(self._tokens.unknown(text))
+        back = self._tokens.decode(ids)
+        if back != text:  # a closed tokenizer knows one spacing only; what it cannot give back it has not read
+            at = next((i for i, pair in enumerate(zip(text, back, strict=False)) if pair[0] != pair[1]), len(back))
+            raise _outside([text[max(0, at - 10) : at + 10]])
         return ids
 
     def _score(self, prompt: Prompt, continuation: str) -> Score:
-        score = Score(self._read(prompt.messages, prompt.prefill), self._encode(continuation))
+        head = self._read(prompt.messages, prompt.prefill)
+        whole = self._encode(self._tokens.render(prompt.messages) + prompt.prefill + continuation)
+        if whole[: len(head)] != head:
+            raise BadInput(
+                f"{continuation!r} cannot be scored after {prompt.prefill[-40:]!r}: it changes the last token"
+            )
+        score = Score(head, whole[len(head) :])
         if sum(map(len, score)) > self._positions:
             raise BadInput(f"too long: {sum(map(len, score))} tokens; the embedded judge reads {self._positions}")
         return score
@@ -162,7 +174,7 @@ class Embedded(Engine):
     def _completion(self, prompt: Prompt, row: Row, sample: Sample) -> Completion:
         written = sample.tokens[:-1] if sample.ended else sample.tokens
         return Completion(
-            text=prompt.prefill + self._tokens.decode(written),
+            text=prompt.prefill + self._tokens.continuation(row.prompt[-CONTEXT:], written),
             finish="stop" if sample.ended else "length",
             usage=Usage(1, len(row.prompt), len(sample.tokens)),
             logprobs=tuple(sample.logprobs),

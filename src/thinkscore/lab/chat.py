@@ -173,7 +173,7 @@ def _rubric(facts: Facts, stated: Sequence[Criterion], rng: random.Random | None
 def _check(
     i: int, plan: Plan, rubric: Sequence[Criterion], stated: list[Note], rng: random.Random | None
 ) -> list[Note]:
-    """Quote the plan on each criterion, say whether it holds, and keep the running score."""
+    """Quote the plan on each criterion; then what it says, what was asked, ok or no, and the score that is left."""
     notes, left = list(stated), BEST
     for k, criterion in enumerate(rubric):
         slot = criterion.text.split()[0]
@@ -183,7 +183,8 @@ def _check(
             holds = notes[2 * k].text == criterion.text
             left = left if holds else max(WORST, left - int(criterion.weight or 0))
             word = choose(rng, "ok", "yes") if holds else choose(rng, "no", "miss")
-            notes.append(Note(f"{criterion.text.split()[-1]}? {word} {left}", candidate=i))
+            said, asked = notes[2 * k].text.split()[-1], criterion.text.split()[-1]
+            notes.append(Note(f"{said} {asked} {word} {left}", candidate=i))
         left = int(re.findall(r"\d+", notes[2 * k + 1].text)[-1])
     return notes
 
@@ -198,7 +199,7 @@ def corruptions(facts: Facts, trace: Trace, order: Sequence[int]) -> list[Trace]
         done = [n for n in notes_on(start, note.candidate or 0) if not n.quote]
         before = int(re.findall(r"\d+", done[-1].text)[-1]) if done else BEST
         weight = int(trace.rubric[len(done)].weight or 0)
-        wanted, mark, _ = note.text.split()
-        said = f"{wanted} no {max(WORST, before - weight)}" if mark in ("ok", "yes") else f"{wanted} ok {before}"
-        found.append(extend(start, msgspec.structs.replace(note, text=said)))
+        said, asked, mark, _ = note.text.split()
+        turned = f"no {max(WORST, before - weight)}" if mark in ("ok", "yes") else f"ok {before}"
+        found.append(extend(start, msgspec.structs.replace(note, text=f"{said} {asked} {turned}")))
     return found

@@ -8,12 +8,12 @@ says which reply is better. All questions are of the training split.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 from ..seeds import derive_seed
 from ..types import Case, Trace
-from . import chat, oracle, reasoning, safety, styles
+from . import oracle, reasoning, safety, styles
 from ._words import SLOTS
 from .world import draw, make_case
 
@@ -25,8 +25,8 @@ class Shown(NamedTuple):
 
     text: str
     """Question and replies, with delimiters."""
-    names: Sequence[str]
-    """What the replies are called there, in the order of the case."""
+    remark: Callable[[int, str, str], str]
+    """Writes (candidate, quote, remark) as the judge would."""
 
 
 Show = Callable[[Case, random.Random], Shown]
@@ -41,10 +41,23 @@ class Document(NamedTuple):
     """What follows from it."""
 
 
-def document(seed: int, index: int, show: Show) -> Document:
+# (share of the documents, weights of the kinds): the two skills that are hardest to start come first and alone.
+STAGES = ((0.22, (0, 1, 0, 0, 0)), (0.14, (1, 0, 0, 0, 0)), (0.64, (30, 56, 5, 6, 3)))
+
+
+def documents(seed: int, n: int, show: Show) -> Iterator[Document]:
+    """Write n documents: plans to look things up in, then worked problems, then everything mixed."""
+    place = 0
+    for share, weights in STAGES:
+        for _ in range(round(share * n)):
+            yield document(seed, place, show, weights)
+            place += 1
+
+
+def document(seed: int, index: int, show: Show, weights: tuple[int, ...] = STAGES[-1][1]) -> Document:
     """Write document number `index` of a seed."""
     rng = random.Random(derive_seed("corpus", seed, index))
-    kind = rng.choices((_worked, _looked_up, _compared, _harm, _talk), (32, 48, 8, 7, 5))[0]
+    kind = rng.choices((_worked, _looked_up, _compared, _harm, _talk), weights)[0]
     return kind(rng, show)
 
 
@@ -59,32 +72,29 @@ def _worked(rng: random.Random, show: Show) -> Document:
 
 def _looked_up(rng: random.Random, show: Show) -> Document:
     """Quotes from two replies, each beside what was asked for, marked ok or no; no scores."""
-    case = make_case(rng.getrandbits(40), "train", 0, 2)
+    family = rng.choices(("chat", "reasoning", "safety"), (66, 24, 10))[0]  # plans are the hardest to look up
+    case = make_case(rng.getrandbits(40), "train", 0, 2, family)
     shown = show(case, rng)
     _, facts, answers = oracle.read(case)
-    family = case.tags["family"]
     lines = []
     if family == "reasoning":
         lines += [line.text for line in reasoning.complete(facts, answers, Trace(), [0], rng).solution]
-    for i in rng.sample((0, 1), 2):
-        if family == "reasoning":
-            right = reasoning.values(facts)[-1]
-            said = f'"{answers[i]}" {right}? {abs(answers[i] - right)} off'
-        elif family == "safety":
-            notes = safety.complete(facts, answers, Trace(), [i], rng).evaluation
-            said = f'"{notes[0].text}" {notes[1].text.split(",")[0]}'
-        else:
-            said = _marks(facts, answers[i], rng)
-        lines.append(f"{shown.names[i]}: {said}")
+    for i in (0, 1) if rng.random() < 0.8 else (1, 0):
+        lines += [shown.remark(i, quote, said) for quote, said in _checks(family, facts, answers[i], rng)]
     return Document(shown.text + "\n", "\n".join(lines))
 
 
-def _marks(facts: chat.Facts, plan: chat.Plan, rng: random.Random) -> str:
-    marked = []
-    for wish in rng.sample(facts.wishes, len(facts.wishes)):
-        word = "ok" if plan[wish.slot] == wish.value else "no"
-        marked.append(f'"{wish.slot} is {plan[wish.slot]}" {wish.value}? {word}')
-    return "; ".join(marked)
+def _checks(family: str, facts: Any, answer: Any, rng: random.Random) -> list[tuple[str, str]]:
+    """Return quotes from a reply, each with what it says beside what was asked for."""
+    if family == "reasoning":
+        right = reasoning.values(facts)[-1]
+        return [(str(answer), f"{right}? {abs(answer - right)} off")]
+    if family == "safety":
+        quote, said = safety.complete(facts, [answer], Trace(), [0], rng).evaluation
+        return [(quote.text, said.text.split(",")[0])]
+    wishes = facts.wishes if rng.random() < 0.8 else rng.sample(facts.wishes, len(facts.wishes))
+    marks = [(wish, answer[wish.slot]) for wish in wishes]
+    return [(f"{w.slot} is {said}", f"{said} {w.value} {'ok' if said == w.value else 'no'}") for w, said in marks]
 
 
 def _compared(rng: random.Random, show: Show) -> Document:
@@ -97,7 +107,7 @@ def _compared(rng: random.Random, show: Show) -> Document:
         slot = rng.choice(list(SLOTS))
         x, y = rng.choice(SLOTS[slot]), rng.choice(SLOTS[slot])
         x = y if rng.random() < 0.4 else x
-        lines.append(f'"{slot} is {x}" {y}? {"ok" if x == y else "no"}')
+        lines.append(f'compare: "{slot} is {x}" {x} {y} {"ok" if x == y else "no"}')
     return Document("", "\n".join(lines))
 
 

@@ -64,8 +64,8 @@ _REWORDINGS = (
     (r"^(\d+) - (\d+) = (\d+)$", r"\1 minus \2 is \3"),
     (r"^(\d+) \* (\d+) = (\d+)$", r"\1 times \2 is \3"),
     (r"^(\d+) / (\d+) = (\d+)$", r"\1 over \2 is \3"),
-    (r"^(\w+\?) ok (\d+)$", r"\1 yes \2"),
-    (r"^(\w+\?) no (\d+)$", r"\1 miss \2"),
+    (r"^(\w+ \w+) ok (\d+)$", r"\1 yes \2"),
+    (r"^(\w+ \w+) no (\d+)$", r"\1 miss \2"),
     (r"^(helps|hints|declines|offers), score (\d+)$", r"it \1, so score \2"),
 )
 

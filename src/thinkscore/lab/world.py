@@ -43,10 +43,10 @@ def draw(rng: random.Random, split: str, family: str | None = None) -> tuple[str
             return name, level, facts
 
 
-def make_case(seed: int, split: str, index: int, candidates: int = 2) -> Case:
+def make_case(seed: int, split: str, index: int, candidates: int = 2, family: str | None = None) -> Case:
     """Make the case number `index` of a seed; the same whatever else is made."""
     rng = random.Random(derive_seed("lab", seed, split, index, candidates))
-    name, level, facts = draw(rng, split)
+    name, level, facts = draw(rng, split, family)
     module = FAMILIES[name]
     answers = module.answers(facts, candidates, rng)
     rng.shuffle(answers)

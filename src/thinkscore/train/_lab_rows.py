@@ -18,10 +18,10 @@ from ..types import Case, Outcome, Scores, Trace, Winner
 from .distill import TraceRow
 
 PROTOCOLS: dict[str, tuple[Protocol, float, tuple[str, str]]] = {
-    "rm_r1": (RmR1(), 0.38, ("A", "B")),
-    "rrm": (Rrm(), 0.25, ("Assistant 1", "Assistant 2")),
-    "deepseek_grm": (DeepseekGrm(), 0.27, ("Response 1", "Response 2")),
-    "verdict_only": (VerdictOnly(), 0.10, ("A", "B")),
+    "rm_r1": (RmR1(), 0.40, ("A", "B")),
+    "rrm": (Rrm(), 0.23, ("Assistant 1", "Assistant 2")),
+    "deepseek_grm": (DeepseekGrm(), 0.25, ("Response 1", "Response 2")),
+    "verdict_only": (VerdictOnly(), 0.12, ("A", "B")),
 }
 GRM_CANDIDATES = (1, 2, 2, 2, 3, 4)
 # Part of the traces start with a wrong line that is read, not trained: what follows must carry the error on.
@@ -34,12 +34,19 @@ _ON_ONE = re.compile(r"<(?:quote|summary)_|(?:Assistant|Response) \d:")
 
 def documents(seed: int, n: int) -> Iterator[corpus.Document]:
     """Yield the base's text."""
-    return (corpus.document(seed, index, _show) for index in range(n))
+    return corpus.documents(seed, n, _show)
 
 
 def _show(case: Case, rng: random.Random) -> corpus.Shown:
     protocol, _, names = PROTOCOLS[rng.choice(list(PROTOCOLS))]
-    return corpus.Shown(protocol.render(case, (0, 1)).messages[-1].content, names)
+
+    def remark(candidate: int, quote: str, said: str) -> str:
+        name = names[candidate]
+        if len(name) > 1:
+            return f'{name}: "{quote}" {said}'
+        return f"<quote_{name}>{quote}</quote_{name}><summary_{name}>{said}</summary_{name}>"
+
+    return corpus.Shown(protocol.render(case, (0, 1)).messages[-1].content, remark)
 
 
 def traces(seed: int, n: int) -> Iterator[TraceRow]:

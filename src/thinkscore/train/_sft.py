@@ -17,6 +17,7 @@ from torch.utils.data import SequentialSampler
 from transformers import PreTrainedModel, Trainer, TrainingArguments, set_seed
 
 IGNORED = -100
+CHUNK = 1000
 
 
 class Row(NamedTuple):
@@ -74,14 +75,18 @@ class MuonAdamW(torch.optim.Optimizer):
 
 
 def batches(rows: Sequence[Row], tokens: int, seed: int, pad: int) -> list[dict[str, torch.Tensor]]:
-    """Cut rows into batches of about `tokens` tokens each, rows of like length together, batches in random order."""
+    """Cut rows into batches of about `tokens` tokens, rows of like length together.
+
+    Batches are in random order within every `CHUNK` rows; the chunks stay in the order of the rows, so that a
+    curriculum is kept.
+    """
     rng = random.Random(seed)
-    order = rng.sample(range(len(rows)), len(rows))
     found: list[list[Row]] = []
-    for chunk in range(0, len(order), 2000):
-        ranked = sorted((rows[i] for i in order[chunk : chunk + 2000]), key=lambda row: len(row.ids))
-        found += _cut(ranked, tokens)
-    rng.shuffle(found)
+    for start in range(0, len(rows), CHUNK):
+        ranked = sorted(rows[start : start + CHUNK], key=lambda row: len(row.ids))
+        chunk = list(_cut(ranked, tokens))
+        rng.shuffle(chunk)
+        found += chunk
     return [_padded(batch, pad) for batch in found]
 
 

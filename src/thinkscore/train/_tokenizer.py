@@ -1,7 +1,9 @@
 """The embedded judge's tokenizer: whole words of the world and of the protocols, spaces kept, nothing guessed.
 
-A text is cut into tags, words with the space before them, numbers and marks; each piece is one token. A piece that
-the world does not know is `<unk>`, which the engine refuses. Decoding joins the pieces: text -> ids -> text is exact.
+A text is cut into tags, words, numbers and marks; each piece is one token, whatever stands before it. (A word that were
+another token after a space than after a tag would be looked up far more slowly: that is matching tokens.) Spaces are
+not tokens: decoding puts them where the world's texts have them. So text -> ids -> text is exact for texts spaced like
+that; the engine refuses others, and any text with a piece that the world does not know (`<unk>`).
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from ..lab import _words
 
 PAD, END, UNKNOWN = "<pad>", "<|end|>", "<unk>"
 ROLES = ("<|system|>", "<|user|>", "<|assistant|>")
-PIECE = r"</?[a-z]+(?:_\w+)?>| \(\d+\)|\[\[[AB]\]\]|\\boxed\{| ?[A-Za-z]+| ?\d+|\n| ?[^\w\s]| "
+PIECE = r"</?[a-z]+(?:_\w+)?>|\(\d+\)|\[\[[AB]\]\]|\\boxed\{|[A-Za-z]+|\d+|\n|[^\w\s]"
+# Where the world's texts have no space between two pieces.
+NO_SPACE = r'(?<=[>{\n]) | (?=[<}\n,.?!:;])|(?<=[:;] ") |(?<![:;]) (?=")'
 # A small model cannot read instructions: it is told the protocol by the first line of the system message.
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
@@ -31,7 +35,7 @@ CHAT_TEMPLATE = (
 def build(texts: Iterable[str], out: Path) -> Tokenizer:
     """Write tokenizer.json, its configuration and the chat template into `out`.
 
-    The vocabulary is every word of the world and every piece of the sample texts, each with and without a space.
+    The vocabulary is every word of the world and every piece of the sample texts.
     """
     pieces: set[str] = set()
     for text in texts:
@@ -39,12 +43,12 @@ def build(texts: Iterable[str], out: Path) -> Tokenizer:
     pieces.update(str(number) for number in range(33))
     pieces.update(word for phrase in _strings(vars(_words)) for word in re.findall(r"[A-Za-z]+", phrase))
     pieces.update(thing.removesuffix("s") for thing in _words.THINGS)
-    words = {piece.strip() for piece in pieces if re.fullmatch(r" ?(?:[A-Za-z]+|\d+)", piece)}
-    pieces |= words | {" " + word for word in words}
     vocabulary = [PAD, UNKNOWN, END, *ROLES, *sorted(pieces)]
     tokenizer = Tokenizer(models.WordLevel({piece: i for i, piece in enumerate(vocabulary)}, unk_token=UNKNOWN))
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(PIECE), "isolated")
-    tokenizer.decoder = decoders.Fuse()
+    pieces_only = [pre_tokenizers.Split(" ", "removed"), pre_tokenizers.Split(Regex(PIECE), "isolated")]
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(pieces_only)
+    spaced = decoders.WordPiece(prefix=UNKNOWN, cleanup=False)  # a space between any two tokens
+    tokenizer.decoder = decoders.Sequence([spaced, decoders.Fuse(), decoders.Replace(Regex(NO_SPACE), "")])
     special = [PAD, UNKNOWN, END, *ROLES]
     tokenizer.add_special_tokens([AddedToken(piece, special=True, normalized=False) for piece in special])
     out.mkdir(parents=True, exist_ok=True)

@@ -27,7 +27,7 @@ class Recipe(msgspec.Struct, frozen=True):
 
     seed: int = 0
     threads: int = 2
-    documents: int = 32_000
+    documents: int = 30_000
     """Base documents, each seen once."""
     traces: int = 50_000
     """Oracle traces, each seen once."""
@@ -71,7 +71,7 @@ def pretrain(out: Path, recipe: Recipe) -> None:
         [row.messages[0].content.split("\n")[0], row.messages[1].content, row.prefill + row.completion]
         for row in sample
     )
-    texts = ["".join(document) for document in documents[:2000]]
+    texts = ["".join(document) for document in documents[-2000:]]
     _tokenizer.build(chain(texts, chain.from_iterable(rendered)), out)
     tokenizer = AutoTokenizer.from_pretrained(out)
     rows = [_row(document, tokenizer) for document in documents]

@@ -39,7 +39,8 @@ def test_no_question_of_one_split_occurs_in_another_split_of_any_seed():
 def test_training_documents_hold_questions_of_the_training_split_only():
     def show(case, rng):
         assert world.split_of(question_key(case)) == "train"
-        return corpus.Shown(case.messages[0].content + "\n" + "\n".join(case.candidates), ("A", "B"))
+        text = "\n".join((case.messages[0].content, *case.candidates))
+        return corpus.Shown(text, lambda candidate, quote, said: f"{candidate} {quote} {said}")
 
     for index in range(1500):
         text = "".join(corpus.document(8, index, show))
@@ -95,7 +96,7 @@ def test_an_error_in_a_step_reaches_the_verdict():
 def test_a_reworded_line_says_the_same():
     said = {
         "13 - 5 = 8": "13 minus 5 is 8",
-        "tea? ok 10": "tea? yes 10",
+        "tea tea ok 10": "tea tea yes 10",
         "declines, score 8": "it declines, so score 8",
     }
     for usual, other in said.items():

@@ -58,9 +58,16 @@ def test_only_what_follows_the_prefill_is_trained(trained):
     tokenizer = AutoTokenizer.from_pretrained(trained)
     row = next(row for row in _lab_rows.traces(1, 200) if row.prefill)
     ids, start = next(distill.tokenized([row], tokenizer))
-    assert tokenizer.decode(ids[start:-1]) == row.completion
+    assert tokenizer.decode(ids[start:-1]) == row.completion.lstrip(" ")
     assert tokenizer.decode(ids[:start]).endswith(row.prefill)
     assert ids[-1] == tokenizer.eos_token_id
+
+
+def test_chunks_of_rows_are_trained_in_their_order():
+    rows = [_sft.Row([1 + k // _sft.CHUNK] * (5 + k % 7), 1) for k in range(3 * _sft.CHUNK)]
+    stages = [int(batch["input_ids"][0, 0]) for batch in _sft.batches(rows, 200, seed=0, pad=0)]
+    assert stages == sorted(stages)
+    assert set(stages) == {1, 2, 3}
 
 
 def test_batches_hold_every_row_once_within_the_token_limit():
