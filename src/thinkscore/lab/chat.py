@@ -197,6 +197,8 @@ def corruptions(facts: Facts, trace: Trace, order: Sequence[int]) -> list[Trace]
         found.append(Trace(task=trace.task, rubric=(*trace.rubric[:k], bad)))
     for start, note in cuts(trace, order):
         done = [n for n in notes_on(start, note.candidate or 0) if not n.quote]
+        if len(done) >= len(trace.rubric):  # a judge's trace may check more than it set out to
+            continue
         before = int(re.findall(r"\d+", done[-1].text)[-1]) if done else BEST
         weight = int(trace.rubric[len(done)].weight or 0)
         said, asked, mark, _ = note.text.split()

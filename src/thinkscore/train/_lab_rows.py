@@ -26,8 +26,6 @@ PROTOCOLS: dict[str, tuple[Protocol, float, tuple[str, str]]] = {
 GRM_CANDIDATES = (1, 2, 2, 2, 3, 4)
 # Part of the traces start with a wrong line that is read, not trained: what follows must carry the error on.
 CARRIED = 0.2
-# Part of the traces weigh the candidates in another order than shown: the verdict must not hang on it.
-REORDERED = 0.1
 _CUT = "\x00"
 _ON_ONE = re.compile(r"<(?:quote|summary)_|(?:Assistant|Response) \d:")
 
@@ -49,13 +47,16 @@ def _show(case: Case, rng: random.Random) -> corpus.Shown:
     return corpus.Shown(protocol.render(case, (0, 1)).messages[-1].content, remark)
 
 
-def traces(seed: int, n: int) -> Iterator[TraceRow]:
-    """Yield n oracle traces on training cases."""
-    return (trace_row(seed, index) for index in range(n))
+def traces(seed: int, n: int, start: int = 0, reordered: float = 0.1) -> Iterator[TraceRow]:
+    """Yield the oracle traces `start`, `start + 1`, ... on training cases."""
+    return (trace_row(seed, index, reordered) for index in range(start, start + n))
 
 
-def trace_row(seed: int, index: int) -> TraceRow:
-    """Make trace number `index` of a seed: fresh case, protocol, order and wording."""
+def trace_row(seed: int, index: int, reordered: float = 0.1) -> TraceRow:
+    """Make trace number `index` of a seed: fresh case, protocol, order and wording.
+
+    A share `reordered` weighs the candidates in another order than shown: the verdict must not hang on it.
+    """
     rng = random.Random(derive_seed("traces", seed, index))
     name = rng.choices(list(PROTOCOLS), [share for _, share, _ in PROTOCOLS.values()])[0]
     protocol = PROTOCOLS[name][0]
@@ -68,11 +69,11 @@ def trace_row(seed: int, index: int) -> TraceRow:
         started = rng.choice(oracle.corruptions(case, trace, order))
         trace, scores = oracle.judge(case, order, started, rng)
         if outcome_of(protocol, scores) is None:
-            return trace_row(seed, index + 10**9)
+            return trace_row(seed, index + 10**9, reordered)
         prefill, text = split_after(protocol, started, trace, scores, order)
     else:
         text = protocol.write(_sure(outcome_of(protocol, scores)), trace, order)
-        text = _reordered(text, rng) if rng.random() < REORDERED else text
+        text = _reordered(text, rng) if rng.random() < reordered else text
     return TraceRow(protocol.render(case, order).messages, text, prefill)
 
 

@@ -13,7 +13,16 @@ from thinkscore.train import _lab_rows, _sft, distill, lab_judge
 from thinkscore.types import Message
 
 TINY = lab_judge.Recipe(
-    seed=3, threads=1, documents=40, traces=60, hidden=32, layers=1, heads=2, feed_forward=48, batch_tokens=1024
+    seed=3,
+    threads=1,
+    documents=40,
+    traces=60,
+    polish=20,
+    hidden=32,
+    layers=1,
+    heads=2,
+    feed_forward=48,
+    batch_tokens=1024,
 )
 
 
