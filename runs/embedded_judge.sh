@@ -11,3 +11,4 @@ for name in config.json generation_config.json model.safetensors tokenizer.json 
   cp "$out/$name" "$place/$name"
 done
 cp "$out/base/loss.jsonl" "$place/base_loss.jsonl"
+cp "$out/distilled/loss.jsonl" "$place/distilled_loss.jsonl"
