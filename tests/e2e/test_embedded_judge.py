@@ -48,6 +48,7 @@ def test_it_is_small_and_loads_unchanged_in_transformers(reference):
     assert (PACKAGED / "model.safetensors").stat().st_size < 10_000_000
     assert 1_000_000 < sum(p.numel() for p in model.parameters()) < 2_000_000
     assert model.config.model_type == "qwen3"
+    assert model.generation_config.use_cache
     for prompt in prompts(50):
         text = "\n".join((prompt.messages[-1].content, *prompt.verdicts))
         assert tokenizer.decode(tokenizer(text)["input_ids"]) == text

@@ -13,7 +13,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Reward models that reason before they score: run, scale, train, audit, serve.",
+    help="Reward models that reason before they score.",
 )
 app.command()(demo)
 app.command()(judge)

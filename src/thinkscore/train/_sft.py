@@ -153,7 +153,9 @@ def train(
         data_collator=lambda items: items[0],
         optimizers=(MuonAdamW(model, settings), None),
     )
+    model.config.use_cache = False  # nothing is generated while training
     trainer.train()
+    model.config.use_cache = True
     curve = [entry for entry in trainer.state.log_history if "loss" in entry]
     out.mkdir(parents=True, exist_ok=True)
     (out / "loss.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in curve))

@@ -104,6 +104,5 @@ def _config(recipe: Recipe, tokenizer: object) -> Qwen3Config:
         pad_token_id=tokenizer.pad_token_id,  # type: ignore[attr-defined]
         eos_token_id=tokenizer.eos_token_id,  # type: ignore[attr-defined]
         bos_token_id=None,
-        use_cache=False,
         initializer_range=recipe.initializer_range,
     )
