@@ -80,7 +80,7 @@ def test_forbidden_words_are_found(name: str) -> None:
         assert forbidden(f"fine\n{text}")[0].startswith("2: ")
 
 
-@pytest.mark.parametrize("text", ["docs/work/x", "http://HOST/v1", "the root/leaf", "../homework/"])
+@pytest.mark.parametrize("text", ["docs/home/x", "http://HOST/v1", "the root/leaf", "../homework/"])
 def test_ordinary_words_are_let_through(text: str) -> None:
     assert forbidden(text) == []
 
