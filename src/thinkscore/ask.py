@@ -1,28 +1,35 @@
 """The asker: renders a case, looks in the journal, asks the engine in micro-batches, parses what comes back.
 
 The first half of the sentence: case, prompt, completion, verdict. Cases that run at the same time share the engine's
-calls. The seed of a completion derives from (run seed, case id, sample), never from its place in a batch. A failed
-item is a verdict with a `Failure`; only an engine that breaks its contract, or keeps failing in the same way, ends
-the run, and the journal is kept.
+calls; what one case asks at a time stays together, so that an engine may draw it with one request. The seed of a
+completion derives from (run seed, case id, sample), never from its place in a batch. A failed item is a verdict with a
+`Failure`; only an engine that breaks its contract, or keeps failing in the same way, ends the run, and the journal is
+kept.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
 
 import msgspec
 
-from .engines._base import Engine
+from .budget import Budget
+from .engines._base import Announce, Deliver, Engine
 from .errors import BadInput, EngineUnavailable
+from .fit import overflow, shortened
 from .journal import Call, Journal
 from .protocols._base import Protocol
 from .seeds import derive_seed
-from .types import Case, Completion, Failure, Prompt, Sampling, Trace, Verdict
+from .types import Case, Completion, Failure, Prompt, Sampling, Trace, Usage, Verdict
 
-__all__ = ["Ask", "Asker"]
+__all__ = ["Ask", "Asker", "TooLong"]
+
+TooLong = Literal["fail", "middle"]
+FITS = 4
+"""How often a case is shortened before it is given up."""
 
 
 class Ask(NamedTuple):
@@ -46,7 +53,11 @@ class _Waiting(NamedTuple):
 
 
 class Asker:
-    """Asks one engine in one protocol. Lives in one event loop, between `open` and `close`."""
+    """Asks one engine in one protocol. Lives in one event loop, between `open` and `close`.
+
+    `too_long` says what happens to a case that the model cannot read in full: it fails, or its longest texts lose
+    their middles (`Completion.cut` says how much). `budget` refuses calls that might exceed it.
+    """
 
     def __init__(
         self,
@@ -56,12 +67,16 @@ class Asker:
         *,
         sampling: Sampling | None = None,
         seed: int = 0,
+        too_long: TooLong = "fail",
+        budget: Budget | None = None,
     ) -> None:
         self.protocol, self.engine, self.journal = protocol, engine, journal or Journal()
-        self.sampling, self.seed = sampling or Sampling(), seed
-        self._queue: deque[_Waiting] = deque()
-        self._flying: dict[str, _Waiting] = {}
+        self.sampling, self.seed, self.too_long = sampling or Sampling(), seed, too_long
+        self.budget = budget or Budget()
+        self._queue: deque[list[_Waiting]] = deque()
+        self._waiting: dict[str, _Waiting] = {}
         self._running: set[asyncio.Task[None]] = set()
+        self._flying = 0
         self._due = self._opened = False
         self._breaker = _Breaker(engine)
 
@@ -73,7 +88,7 @@ class Asker:
     async def close(self) -> None:
         """Stop what is running and close the engine; cases that still wait are cancelled."""
         running = list(self._running)
-        for answer in (answer for waiting in self._queue for answer in waiting.answers):
+        for answer in (answer for waiting in self._waiting.values() for answer in waiting.answers):
             answer.cancel()
         for task in running:
             task.cancel()
@@ -86,23 +101,33 @@ class Asker:
 
         A case that the protocol cannot show gives `Failure("wrong_arity")`. Raises `EngineUnavailable`.
         """
-        prompts = self._prompts(case, asks)
-        calls = {i: Call.of(p, self.engine.identity) for i, p in enumerate(prompts) if isinstance(p, Prompt)}
-        answers = self.journal.lookup([call.key for call in calls.values()])
-        missing = {call.key: call for call in calls.values() if call.key not in answers}
-        if missing:
-            answers |= zip(missing, await asyncio.gather(*map(self._put, missing.values())), strict=True)
-        return [
-            self._parse(answers[calls[i].key], prompt) if isinstance(prompt, Prompt) else prompt
-            for i, prompt in enumerate(prompts)
-        ]
+        verdicts = await self._ask(case, asks)
+        cut = 0
+        for _ in range(FITS if self.too_long == "middle" else 0):
+            over = [i for i, verdict in enumerate(verdicts) if overflow(verdict.completion)]
+            shorter = shortened(case, max(overflow(verdicts[i].completion) for i in over)) if over else None
+            if shorter is None:
+                break
+            case, cut = shorter[0], cut + shorter[1]
+            for i, verdict in zip(over, await self._ask(case, [asks[i] for i in over], cut), strict=True):
+                verdicts[i] = verdict
+        return verdicts
 
-    def _prompts(self, case: Case, asks: Sequence[Ask]) -> list[Prompt | Verdict]:
+    async def _ask(self, case: Case, asks: Sequence[Ask], cut: int = 0) -> list[Verdict]:
+        prompts = self._prompts(case, asks, cut)
+        answers = iter(await self._complete([prompt for prompt in prompts if isinstance(prompt, Prompt)]))
+        return [self._parse(next(answers), p) if isinstance(p, Prompt) else p for p in prompts]
+
+    def _prompts(self, case: Case, asks: Sequence[Ask], cut: int) -> list[Prompt | Verdict]:
         """Render each order once; what cannot be rendered is a verdict already."""
         shown = {order: self._render(case, order) for order in {ask.order for ask in asks}}
         return [
             msgspec.structs.replace(
-                base, sampling=self.sampling, seed=derive_seed(self.seed, case.id, ask.sample), sample=ask.sample
+                base,
+                sampling=self.sampling,
+                seed=derive_seed(self.seed, case.id, ask.sample),
+                sample=ask.sample,
+                cut=cut,
             )
             if isinstance(base := shown[ask.order], Prompt)
             else base
@@ -121,88 +146,134 @@ class Asker:
             prompt = msgspec.structs.replace(prompt, order=completion.order)
         return self.protocol.parse(completion, prompt)
 
-    def _put(self, call: Call) -> asyncio.Future[Completion]:
-        """Queue a call. Batches leave one turn of the loop later, when every case that is ready has queued its own."""
+    async def _complete(self, prompts: Sequence[Prompt]) -> list[Completion]:
+        """Return one completion per prompt: from the journal, from a call that is under way, or from a new one."""
+        calls = [Call.of(prompt, self.engine.identity) for prompt in prompts]
+        answers = self.journal.lookup([call.key for call in calls])
+        missing = {call.key: call for call in calls if call.key not in answers}
+        if missing:
+            futures = self._put(missing.values())
+            # gather cancels what is left when one fails; a single future needs no such care
+            done = [await futures[0]] if len(futures) == 1 else await asyncio.gather(*futures)
+            answers.update(zip(missing, done, strict=True))
+        return [answers[call.key] for call in calls]
+
+    def _put(self, calls: Iterable[Call]) -> list[asyncio.Future[Completion]]:
+        """Queue calls. They leave one turn of the loop later, when every case that is ready has queued its own."""
         self._breaker.check()
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Completion] = loop.create_future()
-        if call.key in self._flying:
-            self._flying[call.key].answers.append(answer)
-            return answer
-        waiting = self._flying[call.key] = _Waiting(call, [answer])
-        self._queue.append(waiting)
+        unit, answers = [], []
+        for call in calls:
+            answer: asyncio.Future[Completion] = loop.create_future()
+            answers.append(answer)
+            if call.key in self._waiting:
+                self._waiting[call.key].answers.append(answer)
+            else:
+                unit.append(_Waiting(call, [answer]))
+                self._waiting[call.key] = unit[-1]
+        self._queue.append(unit)
+        self._soon()
+        return answers
+
+    def _soon(self) -> None:
         if not self._due:
             self._due = True
-            loop.call_soon(self._send)
-        return answer
+            asyncio.get_running_loop().call_soon(self._send)
 
     def _send(self) -> None:
         """Start batches as long as calls wait and the engine has room."""
         self._due = False
-        self._end_if_broken()
-        while self._queue and len(self._running) < self.engine.parallel:
-            batch: list[_Waiting] = []
-            while self._queue and len(batch) < self.engine.batch:
-                waiting = self._queue.popleft()
-                if waiting.wanted():
-                    batch.append(waiting)
-                else:
-                    del self._flying[waiting.call.key]
-            if batch:
+        while self._queue and self._flying < self.engine.batch * self.engine.parallel:
+            if batch := self._take():
+                self._flying += len(batch)
                 task = asyncio.get_running_loop().create_task(self._run(batch))
                 self._running.add(task)
-                task.add_done_callback(self._finished)
+                task.add_done_callback(self._running.discard)
+            elif self._flying:
+                break  # the budget is reserved for what is under way; what that leaves is known when it lands
 
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
-        self._send()
-
-    def _end_if_broken(self) -> None:
-        """Give everybody in the queue the error of a run that has ended, unpaid."""
-        try:
-            self._breaker.check()
-        except EngineUnavailable as error:
-            while self._queue:
-                self._deliver(self._queue.popleft(), error)
+    def _take(self) -> list[_Waiting]:
+        """Take calls for one batch from the queue; those of one case stay together."""
+        batch: list[_Waiting] = []
+        while self._queue and (not batch or len(batch) + len(self._queue[0]) <= self.engine.batch):
+            unit = [waiting for waiting in self._queue[0] if waiting.wanted()]
+            if self.budget.reserve([waiting.call.prompt for waiting in unit]):
+                batch += unit
+            elif self._flying or batch:
+                break
+            else:
+                for waiting in unit:
+                    self._deliver(waiting, Completion(finish="error", error=self.budget.refusal()))
+            for waiting in self._queue.popleft():
+                if not waiting.wanted():
+                    self._waiting.pop(waiting.call.key, None)
+        return batch
 
     async def _run(self, batch: Sequence[_Waiting]) -> None:
         """Give every waiting case its completion, or the error that ends the run."""
+        left = dict(enumerate(batch))
+
+        def announce(places: Iterable[int]) -> None:
+            self.journal.announce([batch[place].call for place in places])
+
+        def deliver(place: int, completion: Completion) -> None:
+            self._land(left.pop(place), completion)
+
+        prompts = [waiting.call.prompt for waiting in batch]
         try:
-            completions = await self._generate([waiting.call for waiting in batch])
-            for waiting, completion in zip(batch, completions, strict=True):
-                self._deliver(waiting, completion)
+            await (self._values if prompts[0].conversations else self.engine.stream)(prompts, announce, deliver)
+            if left:
+                raise EngineUnavailable(f"engine {self.engine.identity} left {len(left)} of {len(batch)} unanswered")
         except Exception as error:
-            for waiting in batch:
+            for waiting in left.values():
                 self._deliver(waiting, error)
         finally:
-            for waiting in batch:
-                self._flying.pop(waiting.call.key, None)
+            self._flying -= len(left)
+            for waiting in left.values():
+                self._waiting.pop(waiting.call.key, None)
                 for answer in waiting.answers:
                     answer.cancel()  # what is left: `close` came first
+            self._soon()
+
+    def _land(self, waiting: _Waiting, completion: Completion) -> None:
+        """Keep what came, pass it on, and make room for the next call."""
+        prompt = waiting.call.prompt
+        if prompt.cut:
+            completion = msgspec.structs.replace(completion, cut=prompt.cut)
+        self._flying -= 1
+        self.budget.settle(prompt, completion)
+        self.journal.record([waiting.call], [completion])
+        try:
+            self._breaker.count(completion)
+            self._deliver(waiting, completion)
+        except EngineUnavailable as error:  # what is under way is kept when it comes; nobody waits for it
+            self._queue.clear()
+            for other in [waiting, *self._waiting.values()]:
+                self._deliver(other, error)
+        self._soon()
 
     def _deliver(self, waiting: _Waiting, result: Completion | Exception) -> None:
-        self._flying.pop(waiting.call.key, None)
+        self._waiting.pop(waiting.call.key, None)
         for answer in waiting.answers:
             if not answer.done():
                 answer.set_exception(result) if isinstance(result, Exception) else answer.set_result(result)
 
-    async def _generate(self, calls: Sequence[Call]) -> list[Completion]:
-        announced = self.journal.announce(calls)
-        if announced is not None:
-            await asyncio.wrap_future(announced)
-        completions = await self.engine.generate([call.prompt for call in calls])
-        _check(self.engine, completions, len(calls))
-        self.journal.record(calls, completions)
-        self._breaker.count(completions)
-        return completions
+    async def _values(self, prompts: Sequence[Prompt], announce: Announce, deliver: Deliver) -> None:
+        """Let a scalar head score every conversation; the answer to a prompt is the JSON list of its values."""
+        announce(range(len(prompts)))
+        values = await self.engine.values([conversation for p in prompts for conversation in p.conversations])
+        if len(values) != sum(len(prompt.conversations) for prompt in prompts):
+            raise EngineUnavailable(f"engine {self.engine.identity} returned {len(values)} values")
+        rest = iter(values)
+        for place, prompt in enumerate(prompts):
+            deliver(place, _valued([next(rest) for _ in prompt.conversations]))
 
 
-def _check(engine: Engine, completions: object, count: int) -> None:
-    """Raise `EngineUnavailable` unless the engine gave one completion per prompt."""
-    if not isinstance(completions, list) or not all(isinstance(item, Completion) for item in completions):
-        raise EngineUnavailable(f"engine {engine.identity} must return a list of completions; got {completions!r:.200}")
-    if len(completions) != count:
-        raise EngineUnavailable(f"engine {engine.identity} got {count} prompts and returned {len(completions)}")
+def _valued(values: Sequence[float | Failure]) -> Completion:
+    failure = next((value for value in values if isinstance(value, Failure)), None)
+    if failure is not None:
+        return Completion(finish="error", error=failure.detail)
+    return Completion(msgspec.json.encode(values).decode(), usage=Usage(calls=len(values)))
 
 
 class _Breaker:
@@ -215,12 +286,11 @@ class _Breaker:
         self._limit: int = engine.breaker
         self._last, self._times = "", 0
 
-    def count(self, completions: Sequence[Completion]) -> None:
+    def count(self, completion: Completion) -> None:
         """Count identical errors in a row; an answer starts anew. Raises `EngineUnavailable` at the limit."""
-        for completion in completions:
-            error = completion.error or "" if completion.finish == "error" else ""
-            self._times = self._times + 1 if error and error == self._last else int(bool(error))
-            self._last = error
+        error = completion.error or "" if completion.finish == "error" else ""
+        self._times = self._times + 1 if error and error == self._last else int(bool(error))
+        self._last = error
         self.check()
 
     def check(self) -> None:

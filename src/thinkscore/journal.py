@@ -2,7 +2,7 @@
 
 It sits between prompt and completion: what was paid for is never asked again. A call is announced, on disk, before
 it is sent, and filled when its answer comes; so after `kill -9` the rows without an answer are exactly the calls
-that will be paid again. Answers are committed in windows of at most `WINDOW` seconds by one writer thread. Errors
+that will be paid again. Answers are committed within `WINDOW` seconds, with the next announcement or by a thread. Errors
 go to a table of their own and are never served. Keys hold the model's identity but no address, and the derived seed
 but no position: a journal survives a move to another machine and another batch size.
 """
@@ -10,13 +10,12 @@ but no position: a journal survives a move to another machine and another batch 
 from __future__ import annotations
 
 import platform
-import queue
 import sqlite3
 import subprocess
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
+from contextlib import closing, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,6 +38,7 @@ __all__ = [
 ]
 
 WINDOW = 0.03  # seconds that an answer may wait for its commit
+CHECKPOINT = 2000  # rows written before the log is moved into the file
 APPLICATION, VERSION = 0x7468736A, 1  # "thsj"
 
 _COLUMNS = 'key TEXT PRIMARY KEY, case_id TEXT, protocol TEXT, "order" TEXT, sample INTEGER, request TEXT'
@@ -61,11 +61,11 @@ WHERE answer IS NOT NULL ORDER BY rowid
 _FORGET = "DELETE FROM calls WHERE key = ? AND answer IS NULL"
 
 
-class Request(msgspec.Struct, frozen=True):
+class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     """What was sent, as far as it can change the answer."""
 
     kind: str
-    """What was asked for: "generate"."""
+    """What was asked for: "generate" or "values"."""
     model: str
     """The engine's identity."""
     messages: tuple[Message, ...]
@@ -78,6 +78,8 @@ class Request(msgspec.Struct, frozen=True):
     """The derived seed."""
     sample: int
     """Which of several completions for the case."""
+    conversations: tuple[tuple[Message, ...], ...] = ()
+    """What a scalar head read."""
 
 
 class Call(NamedTuple):
@@ -88,9 +90,13 @@ class Call(NamedTuple):
     prompt: Prompt
 
     @classmethod
-    def of(cls, prompt: Prompt, model: str, kind: str = "generate") -> Call:
-        """Key a prompt for a model; equal keys mean equal answers."""
-        request = Request(kind, model, prompt.messages, prompt.prefill, prompt.sampling, prompt.seed, prompt.sample)
+    def of(cls, prompt: Prompt, model: str) -> Call:
+        """Key a prompt for a model; equal keys mean equal answers. A scalar head draws nothing."""
+        p = prompt
+        if p.conversations:
+            request = Request("values", model, (), "", Sampling(), 0, 0, p.conversations)
+        else:
+            request = Request("generate", model, p.messages, p.prefill, p.sampling, p.seed, p.sample)
         return cls(content_hash(request), request, prompt)
 
     def row(self) -> tuple[str | int, ...]:
@@ -123,9 +129,8 @@ class Journal:
         """Return the recorded answers; a key without one is left out."""
         return {}
 
-    def announce(self, calls: Sequence[Call]) -> Future[None] | None:
-        """Note that calls are about to be sent; wait for the future, if there is one, before sending."""
-        return None
+    def announce(self, calls: Sequence[Call]) -> None:
+        """Note, on disk, that calls are about to be sent."""
 
     def record(self, calls: Sequence[Call], completions: Sequence[Completion]) -> None:
         """Keep the answers of announced calls; on disk within `WINDOW` seconds."""
@@ -134,18 +139,11 @@ class Journal:
         """Write what is waiting and release the file."""
 
 
-class _Write(NamedTuple):
-    """Rows for one statement each; with `done`, commit at once and tell."""
-
-    rows: Sequence[tuple[str, Sequence[tuple[object, ...]]]] = ()
-    done: Future[None] | None = None
-    keys: Sequence[str] = ()
-    """Answers that `lookup` finds in memory until this is committed."""
-
-
 class FileJournal(Journal):
     """A journal in a file. One process at a time writes it; the kernel frees the lock of a killed one.
 
+    Announcements are written where they are made, with the answers that wait; what no announcement takes along is
+    committed by one thread of the journal's own, which also moves old pages into the file. Any thread may call.
     Raises `BadInput` if the file is not a journal or in use; never overwrites a file that is not ours.
     """
 
@@ -155,22 +153,26 @@ class FileJournal(Journal):
         self._lock = _lock(self.path)
         try:
             self._db = _connect(self.path)
-            self._reader = _connect(self.path)
+            self._db.execute("PRAGMA wal_autocheckpoint = 0")  # a commit must not wait for the disk
             self.interrupted = self._interrupted()
         except BaseException:
             self._lock.close()
             raise
         self._kept: dict[str, Completion] = {}
-        self._waiting: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._failed: list[tuple[str, str]] = []
+        self._turn = threading.Lock()
+        self._due, self._closing = threading.Event(), threading.Event()
+        self._written = 0
         self._broken: ThinkscoreError | None = None
         self._writer = threading.Thread(target=self._write, name="journal", daemon=True)
         self._writer.start()
 
     def lookup(self, keys: Sequence[str]) -> dict[str, Completion]:
-        found = {key: kept for key in keys if (kept := self._kept.get(key)) is not None}
-        keys = [key for key in keys if key not in found]
-        query = f"{_LOOKUP} ({','.join('?' * len(keys))})"
-        for key, case_id, sample, answer in _guarded(self.path, self._reader, query, keys):
+        with self._turn:
+            found = {key: kept for key in keys if (kept := self._kept.get(key)) is not None}
+            keys = [key for key in keys if key not in found]
+            rows = list(_guarded(self.path, self._db, f"{_LOOKUP} ({','.join('?' * len(keys))})", keys))
+        for key, case_id, sample, answer in rows:
             try:
                 if answer is not None:
                     found[key] = _completion(answer)
@@ -178,33 +180,36 @@ class FileJournal(Journal):
                 self.notes.append(f"{self.path}: case {case_id!r} sample {sample}: damaged ({error}); asked again")
         return found
 
-    def announce(self, calls: Sequence[Call]) -> Future[None]:
-        done: Future[None] = Future()
-        self._put(_Write([(_ANNOUNCE, [call.row() for call in calls])], done))
-        return done
+    def announce(self, calls: Sequence[Call]) -> None:
+        rows = [call.row() for call in calls]
+        with self._turn:
+            self._commit([(_ANNOUNCE, rows)])
 
     def record(self, calls: Sequence[Call], completions: Sequence[Completion]) -> None:
-        pairs = list(zip(calls, completions, strict=True))
-        answers = [(_json(done), call.key) for call, done in pairs if done.finish != "error"]
-        errors = [(done.error or "", call.key) for call, done in pairs if done.finish == "error"]
-        kept = {call.key: done for call, done in pairs if done.finish != "error"}
-        self._kept.update(kept)
-        forget = [(key,) for _, key in errors]
-        self._put(_Write([(_ANSWER, answers), (_FAIL, errors), (_FORGET, forget)], keys=list(kept)))
+        with self._turn:
+            self._check()
+            for call, done in zip(calls, completions, strict=True):
+                if done.finish == "error":
+                    self._failed.append((done.error or "", call.key))
+                else:
+                    self._kept[call.key] = done
+        self._due.set()
 
     def close(self) -> None:
-        if self._writer.is_alive():
-            self._waiting.put(None)
-            self._writer.join()
-        for connection in (self._reader, self._db, self._lock):
-            connection.close()
-        if self._broken is not None:
-            raise self._broken
+        if self._closing.is_set():
+            return
+        self._closing.set()
+        self._due.set()
+        self._writer.join()
+        try:
+            self._commit([])
+        finally:
+            for connection in (self._db, self._lock):
+                connection.close()
 
-    def _put(self, write: _Write) -> None:
+    def _check(self) -> None:
         if self._broken is not None:
             raise self._broken
-        self._waiting.put(write)
 
     def _interrupted(self) -> int:
         """Count the calls without an answer and file them as errors: the audit log keeps that they were sent."""
@@ -215,38 +220,42 @@ class FileJournal(Journal):
         return count
 
     def _write(self) -> None:
-        """Commit what is waiting, window by window; the body of the writer thread."""
-        last = False
-        while not last:
-            writes, last = self._window()
-            try:
-                with self._db:
-                    for statement, rows in (pair for write in writes for pair in write.rows if pair[1]):
-                        self._db.executemany(statement, rows)
-            except sqlite3.Error as error:
-                self._broken = ThinkscoreError(f"cannot write the journal {self.path}: {error}")
-            for write in writes:
-                for key in write.keys:
-                    self._kept.pop(key, None)
-                if write.done is not None and write.done.set_running_or_notify_cancel():
-                    write.done.set_exception(self._broken) if self._broken else write.done.set_result(None)
+        """Commit what waits, a window after it came; the body of the writer thread."""
+        while not self._closing.is_set():
+            self._due.wait()
+            self._closing.wait(WINDOW / 2)
+            self._due.clear()
+            with self._turn, suppress(ThinkscoreError):  # told to the next caller
+                self._commit([])
+            if self._written >= CHECKPOINT:
+                self._checkpoint()
 
-    def _window(self) -> tuple[list[_Write], bool]:
-        """Wait for a write and take what follows until one must be on disk at once or the window is over."""
-        writes: list[_Write] = []
-        end: float | None = None
-        while True:
-            try:
-                write = self._waiting.get(timeout=None if end is None else max(0.0, end - time.monotonic()))
-            except queue.Empty:
-                return writes, False
-            if write is None:
-                return writes, True
-            writes.append(write)
-            if write.done is not None:
-                end = 0.0
-            elif end is None:
-                end = time.monotonic() + WINDOW
+    def _commit(self, writes: Sequence[tuple[str, Sequence[tuple[str | int, ...]]]]) -> None:
+        """Write and commit, with the answers and errors that wait; whoever calls has the turn."""
+        self._check()
+        answers = [(_json(done), key) for key, done in self._kept.items()]
+        waiting: list[tuple[str, Sequence[tuple[str | int, ...]]]] = [
+            (_ANSWER, answers),
+            (_FAIL, self._failed),
+            (_FORGET, [(key,) for _, key in self._failed]),
+        ]
+        try:
+            with self._db:
+                for statement, rows in (*waiting, *writes):
+                    if rows:
+                        self._db.executemany(statement, rows)
+                        self._written += len(rows)
+        except sqlite3.Error as error:
+            self._broken = ThinkscoreError(f"cannot write the journal {self.path}: {error}")
+            raise self._broken from error
+        self._kept.clear()
+        self._failed.clear()
+
+    def _checkpoint(self) -> None:
+        """Move the log into the file, beside the writes, which go on."""
+        self._written = 0
+        with suppress(sqlite3.Error, BadInput), closing(_connect(self.path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 def open_journal(path: str | Path | None) -> Journal:

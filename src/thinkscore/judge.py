@@ -22,7 +22,8 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 
-from .ask import Asker
+from .ask import Asker, TooLong
+from .budget import Budget
 from .data import parse_case, standing
 from .engines._base import Engine
 from .errors import BadInput
@@ -41,8 +42,12 @@ Conversation = str | Sequence[Message | dict[str, str]]
 
 
 def make_protocol(name: str, guard: Guard = "escape") -> Protocol:
-    """Make a protocol from its id or the path of a user's `.py`. Raises `BadInput` with the known ids."""
-    return load("protocols", name, Protocol)(guard)  # type: ignore[type-abstract]
+    """Make a protocol from its id or the path of a user's `.py`, with what it takes after a colon ("rubric:FILE").
+
+    Raises `BadInput` with the known ids.
+    """
+    name, rest = split_uri(name)
+    return load("protocols", name, Protocol)(guard, rest=rest)  # type: ignore[type-abstract]
 
 
 def make_engine(uri: str) -> Engine:
@@ -67,16 +72,27 @@ class Judge:
         seed: int = 0,
         temperature: float = 1.0,
         top_p: float = 1.0,
-        max_tokens: int = 4096,
+        max_tokens: int = 8192,
         journal: str | Path | None = None,
         guard: Guard = "escape",
+        too_long: TooLong = "fail",
+        budget: Budget | None = None,
     ) -> None:
         self.protocol = make_protocol(protocol, guard) if isinstance(protocol, str) else protocol
         self.engine = make_engine(engine) if isinstance(engine, str) else engine
         self.strategy = parse_strategy(strategy) if isinstance(strategy, str) else strategy
         self.seed, self.sampling = seed, _sampling(temperature, top_p, max_tokens)
         self.journal = open_journal(journal)
-        self._asker = Asker(self.protocol, self.engine, self.journal, sampling=self.sampling, seed=seed)
+        self.budget = budget or Budget()
+        self._asker = Asker(
+            self.protocol,
+            self.engine,
+            self.journal,
+            sampling=self.sampling,
+            seed=seed,
+            too_long=too_long,
+            budget=self.budget,
+        )
         self._opening: asyncio.Task[None] | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=_work, args=(self._loop,), name="judge", daemon=True)
@@ -170,6 +186,7 @@ class Judge:
 
     async def _start(self) -> None:
         await self._asker.open()
+        self.budget.open(self.engine.model)
         if self.journal.path is not None:
             write_manifest(self.journal.path, self._config())
 
@@ -177,6 +194,7 @@ class Judge:
         """Describe the run for its manifest."""
         return {
             "protocol": self.protocol.id,
+            "settings": self.protocol.settings(),
             "texts": _text_hashes(self.protocol),
             "guard": self.protocol.guard,
             "model": self.engine.identity,

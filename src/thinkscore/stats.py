@@ -1,11 +1,13 @@
-"""Intervals for what a run reports. All are 95 % and two-sided."""
+"""Intervals for what a run reports, all 95 % and two-sided, and agreement of those who label."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import sqrt
+from collections import Counter
+from collections.abc import Hashable, Iterable, Sequence
+from math import fsum, sqrt
+from typing import Any, Literal
 
-__all__ = ["bootstrap", "paired", "wilson"]
+__all__ = ["bootstrap", "cohen_kappa", "krippendorff_alpha", "paired", "wilson"]
 
 _Z = 1.959963984540054  # the normal distribution's 97.5 % point
 _CHUNK = 1 << 22  # numbers drawn at a time
@@ -53,3 +55,45 @@ def paired(a: Sequence[float], b: Sequence[float], seed: int, resamples: int = 2
     Pairing removes what cases have in common; unpaired intervals of each arm would be too wide for the difference.
     """
     return bootstrap([x - y for x, y in zip(a, b, strict=True)], seed, resamples)
+
+
+def cohen_kappa(a: Sequence[Hashable], b: Sequence[Hashable]) -> float | None:
+    """Agreement of two annotators on the same units, beyond chance (Cohen 1960): 1 is full, 0 is chance.
+
+    (observed - expected) / (1 - expected); expected is by each one's own shares of labels. None where it is not
+    defined: no units, or one label throughout.
+    """
+    n, agreed = len(a), sum(x == y for x, y in zip(a, b, strict=True))
+    shares_a, shares_b = Counter(a), Counter(b)
+    # Times n squared: whole numbers, so that nothing is rounded before the division.
+    expected = sum(count * shares_b[label] for label, count in shares_a.items())
+    return None if expected == n * n else (n * agreed - expected) / (n * n - expected)
+
+
+def krippendorff_alpha(
+    units: Iterable[Sequence[Any]], metric: Literal["nominal", "interval"] = "nominal"
+) -> float | None:
+    """Agreement of any number of annotators, labels may be missing (Krippendorff 2011): 1 is full, 0 is chance.
+
+    A unit is the labels that it got, in any order; one with fewer than two says nothing. 1 - observed / expected
+    disagreement, where two labels disagree by 1 (nominal) or by the square of their difference (interval: numbers).
+    None where it is not defined: no unit with two labels, or one label throughout.
+    """
+    spread = _differing if metric == "nominal" else _squares
+    pairable = [unit for unit in units if len(unit) > 1]
+    labels = [label for unit in pairable for label in unit]
+    if len(set(labels)) < 2:
+        return None
+    observed = fsum(spread(unit) / (len(unit) - 1) for unit in pairable)
+    return 1 - (len(labels) - 1) * observed / spread(labels)
+
+
+def _differing(labels: Sequence[Any]) -> float:
+    """Count the ordered pairs of labels that differ."""
+    return len(labels) ** 2 - sum(count * count for count in Counter(labels).values())
+
+
+def _squares(values: Sequence[Any]) -> float:
+    """Sum the squared difference over all ordered pairs: 2 n times the sum of squares about the mean."""
+    mean = fsum(values) / len(values)
+    return 2 * len(values) * fsum((value - mean) ** 2 for value in values)

@@ -85,8 +85,8 @@ class Sampling(msgspec.Struct, frozen=True):
     """0 takes the likeliest token each time."""
     top_p: float = 1.0
     """Nucleus: keep the likeliest tokens that together hold this probability (0 < p <= 1)."""
-    max_tokens: int = 4096
-    """Upper limit of generated tokens per completion."""
+    max_tokens: int = 8192
+    """Upper limit of generated tokens per completion, thinking included."""
 
 
 class Prompt(msgspec.Struct, frozen=True):
@@ -110,6 +110,11 @@ class Prompt(msgspec.Struct, frozen=True):
     """Seed of this very completion, derived from (run seed, case id, sample); 0 <= seed < 2**63."""
     sample: int = 0
     """Which of several completions for the case this is, from 0."""
+    conversations: tuple[tuple[Message, ...], ...] = ()
+    """For a scalar head: the conversation of each place, ending with its candidate. The answer is their values as a
+    JSON list; nothing is generated."""
+    cut: int = 0
+    """Characters that were left out of the case to make it fit the model."""
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -143,6 +148,10 @@ class Completion(msgspec.Struct, frozen=True):
     """What this completion cost."""
     logprobs: tuple[float, ...] | None = None
     """Natural log-probability of each generated token, at temperature 1 before any cut."""
+    drawn: tuple[int, int] | None = None
+    """(seed, choice) of the request where one request drew several completions; None if the prompt's seed drew it."""
+    cut: int = 0
+    """Characters left out of the case to make the prompt fit (see `--too-long middle`)."""
     order: tuple[int, ...] | None = None
     """The order this text really answers where the engine knows it better than the prompt (recorded texts)."""
     error: str | None = None
@@ -163,6 +172,9 @@ class Criterion(Line, frozen=True):
 
     weight: float | None = None
     """Its stated weight, in the unit the trace uses; None if it states none."""
+    met: tuple[float | None, ...] = ()
+    """How far each candidate meets it, from 0 to 1, in the order of the case; None where that was not shown or cannot be
+    assessed; empty if the judge does not say it criterion by criterion."""
 
 
 class Note(Line, frozen=True):
@@ -172,6 +184,8 @@ class Note(Line, frozen=True):
     """The candidate it is about, in the order of the case; None if it is about no single one."""
     quote: bool = False
     """Whether it claims to be the candidate's own words."""
+    criterion: int | None = None
+    """The criterion it is about, by its place in the trace's rubric; None if it is about none in particular."""
 
 
 class Trace(msgspec.Struct, frozen=True):

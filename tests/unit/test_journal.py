@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from thinkscore.errors import BadInput
+from thinkscore.errors import BadInput, ThinkscoreError
 from thinkscore.journal import WINDOW, Call, FileJournal, is_journal, open_journal, read_journal, write_manifest
 from thinkscore.types import Case, Completion, Message, Prompt, Sampling, Usage
 
@@ -29,7 +29,7 @@ def call(sample: int = 0, **changes: object) -> Call:
 
 
 def keep(journal: FileJournal, *pairs: tuple[Call, Completion]) -> None:
-    journal.announce([call for call, _ in pairs]).result(5)
+    journal.announce([call for call, _ in pairs])
     journal.record([call for call, _ in pairs], [completion for _, completion in pairs])
 
 
@@ -70,10 +70,12 @@ DIFFERENT = {
 def test_the_key_holds_all_that_can_change_an_answer(changes: dict[str, object]) -> None:
     assert call(**changes).key != call().key  # type: ignore[arg-type]
     assert Call.of(call().prompt, "other").key != call().key
-    assert Call.of(call().prompt, "model", "logprobs").key != call().key
+    assert call(conversations=(CASE.messages,)).key != call().key
 
 
 def test_the_key_holds_nothing_else() -> None:
+    scored = {"conversations": (CASE.messages,)}
+    assert call(1, seed=9, **scored).key == call(0, **scored).key  # a scalar head draws nothing
     assert call(order=(0, 1), verdicts=("x",), case=CASE.reorder((1, 0))).key == call().key
 
 
@@ -81,7 +83,7 @@ def test_many_keys_are_looked_up_at_once(path: Path) -> None:
     journal = reopened(path)
     calls = [call(i) for i in range(2000)]
     keep(journal, *((one, Completion(str(one.request.sample))) for one in calls))
-    journal.announce([call(9999)]).result(5)  # commits what came before
+    journal.announce([call(9999)])  # commits what came before
     assert [c.text for c in journal.lookup([one.key for one in calls]).values()].count("7") == 1
     assert len(journal.lookup([one.key for one in calls])) == 2000
     assert journal.lookup([]) == {}
@@ -117,7 +119,7 @@ def test_errors_are_kept_but_never_served(path: Path) -> None:
 def test_calls_without_an_answer_are_counted_once_and_filed(path: Path) -> None:
     journal = reopened(path)
     keep(journal, (call(0), ANSWER))
-    journal.announce([call(1), call(2)]).result(5)
+    journal.announce([call(1), call(2)])
     journal.close()
     for expected in (2, 0):
         journal = reopened(path)
@@ -219,9 +221,9 @@ def test_a_damaged_file_is_named(path: Path) -> None:
 def test_a_full_disk_ends_the_run_with_the_file_named(path: Path) -> None:
     journal = reopened(path)
     journal._db.execute("PRAGMA max_page_count = 8")
-    journal.announce([call(i, prefill="x" * 4000) for i in range(40)]).exception(5)
-    with pytest.raises(Exception, match=r"cannot write the journal .*full"):
-        journal.announce([call()])
+    for calls in ([call(i, prefill="x" * 4000) for i in range(40)], [call()]):
+        with pytest.raises(ThinkscoreError, match=r"cannot write the journal .*full"):
+            journal.announce(calls)
     with pytest.raises(Exception, match="full"):
         journal.close()
 
@@ -256,7 +258,7 @@ def test_one_judge_at_a_time_in_one_process(path: Path) -> None:
 
 def test_without_a_file_nothing_is_kept() -> None:
     journal = open_journal(None)
-    assert journal.announce([call()]) is None
+    journal.announce([call()])
     journal.record([call()], [ANSWER])
     assert journal.lookup([call().key]) == {}
     journal.close()

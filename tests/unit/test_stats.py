@@ -1,14 +1,15 @@
-"""Intervals against published values, by coverage, and by their symmetries."""
+"""Intervals and agreement against published values, by hand, by coverage, and by their symmetries."""
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thinkscore.stats import bootstrap, paired, wilson
+from thinkscore.stats import bootstrap, cohen_kappa, krippendorff_alpha, paired, wilson
 
 # Newcombe 1998 (Statistics in Medicine 17:857), table I, method 3: 95 % intervals.
 NEWCOMBE = {(81, 263): (0.2553, 0.3662), (15, 148): (0.0624, 0.1605), (0, 20): (0.0, 0.1611), (1, 29): (0.0061, 0.1718)}
@@ -62,3 +63,77 @@ def test_pairing_removes_what_cases_share() -> None:
     assert high == pytest.approx(0.01)
     with pytest.raises(ValueError, match="zip"):
         paired([1], [1, 2], 0)
+
+
+def test_kappa_by_hand() -> None:
+    # 20 yes/yes, 5 yes/no, 10 no/yes, 15 no/no: observed 0.7; expected 0.5 * 0.6 + 0.5 * 0.4 = 0.5; 0.2 / 0.5.
+    a = ["yes"] * 25 + ["no"] * 25
+    b = ["yes"] * 20 + ["no"] * 5 + ["yes"] * 10 + ["no"] * 15
+    assert cohen_kappa(a, b) == pytest.approx(0.4)
+    assert cohen_kappa(a, a) == 1
+    assert cohen_kappa([0, 1], [1, 0]) == -1
+    assert cohen_kappa([0, 0, 1, 1], [0, 1, 0, 1]) == 0
+
+
+def test_agreement_is_undefined_without_units_or_with_one_label() -> None:
+    assert cohen_kappa([], []) is cohen_kappa([1, 1], [1, 1]) is None
+    for metric in ("nominal", "interval"):
+        assert krippendorff_alpha([], metric) is krippendorff_alpha([[1], [2]], metric) is None
+        assert krippendorff_alpha([[0.1, 0.1], [0.1, 0.1, 0.1]], metric) is None
+    with pytest.raises(ValueError, match="zip"):
+        cohen_kappa([1], [1, 2])
+
+
+def test_alpha_by_hand() -> None:
+    # Units (1,1), (1,2), (3,3,1), (2). Ordered pairs that differ, by unit, over m - 1: 0 + 2/1 + 4/2 = 4. All seven
+    # pairable labels are 1 four times, 2 once, 3 twice: 49 - 16 - 1 - 4 = 28. Alpha = 1 - 6 * 4 / 28.
+    units = [[1, 1], [1, 2], [3, 3, 1], [2]]
+    assert krippendorff_alpha(units) == pytest.approx(1 - 24 / 28)
+    # Squared: 0 + 2/1 + 16/2 = 10; about the mean 12/7: 4 * 25/49 + 4/49 + 2 * 81/49 = 38/7, times 14 is 76.
+    assert krippendorff_alpha(units, "interval") == pytest.approx(1 - 60 / 76)
+
+
+# Krippendorff 2011 (Computing Krippendorff's alpha-reliability): four observers, twelve units, some labels missing.
+OBSERVERS = ("123321412...", "1233224125.3", ".3332342251.", "12332441251.")
+PUBLISHED = {"nominal": 0.743, "interval": 0.849}
+
+
+@pytest.mark.parametrize(("metric", "value"), PUBLISHED.items())
+def test_alpha_gives_the_published_values(metric: str, value: float) -> None:
+    units = [[int(label) for label in unit if label != "."] for unit in zip(*OBSERVERS, strict=True)]
+    assert krippendorff_alpha(units, metric) == pytest.approx(value, abs=5e-4)
+
+
+def alpha_pair_by_pair(units: list[list[int]], metric: str) -> float | None:
+    """Alpha as its definition says it: from every pair of labels within a unit, and of all labels."""
+    differ = {"nominal": lambda x, y: float(x != y), "interval": lambda x, y: float((x - y) ** 2)}[metric]
+    pairable = [unit for unit in units if len(unit) > 1]
+    every = [label for unit in pairable for label in unit]
+    apart = sum(differ(x, y) for x, y in itertools.permutations(every, 2))
+    if not apart:
+        return None
+    within = sum(
+        sum(differ(x, y) for x, y in itertools.permutations(unit, 2)) / (len(unit) - 1) for unit in pairable
+    ) / len(every)
+    return 1 - within / (apart / (len(every) * (len(every) - 1)))
+
+
+UNITS = st.lists(st.lists(st.integers(-3, 3), max_size=5), max_size=8)
+
+
+@given(UNITS, st.sampled_from(["nominal", "interval"]))
+def test_alpha_is_what_its_definition_says(units: list[list[int]], metric: str) -> None:
+    assert krippendorff_alpha(units, metric) == pytest.approx(alpha_pair_by_pair(units, metric), abs=1e-9)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=30))
+def test_kappa_is_what_its_definition_says(pairs: list[tuple[int, int]]) -> None:
+    a, b = [x for x, _ in pairs], [y for _, y in pairs]
+    kappa = cohen_kappa(a, b)
+    if kappa is None:
+        assert len({*a, *b}) < 2
+        return
+    n = len(pairs)
+    expected = sum((a.count(label) / n) * (b.count(label) / n) for label in range(4))
+    assert kappa == pytest.approx((sum(x == y for x, y in pairs) / n - expected) / (1 - expected))
+    assert kappa == pytest.approx(cohen_kappa(b, a))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-import msgspec
 import typer
 
-from ..data import read_cases
+from ..data import read_cases, read_rows
 from ..errors import BadInput
 from ..report.terminal import case_view, console
 
@@ -24,7 +22,7 @@ def show(
     traces: Annotated[int, typer.Option(help="how many votes to print in full")] = 1,
 ) -> None:
     """Show one case: what was asked, the judgment, the votes, and what the judge wrote."""
-    row = next((row for row in _rows(rows) if _wanted(row, case_id, wrong)), None)
+    row = next((row for row in read_rows(rows) if _wanted(row, case_id, wrong)), None)
     if row is None:
         raise BadInput(f"{rows} has no {'case ' + repr(case_id) if case_id else 'wrong case' if wrong else 'case'}")
     case = None if cases is None else next((case for case in read_cases(cases) if case.id == row["id"]), None)
@@ -37,17 +35,3 @@ def show(
 
 def _wanted(row: dict[str, Any], case_id: str | None, wrong: bool) -> bool:
     return (case_id is None or row["id"] == case_id) and (not wrong or row["correct"] is False)
-
-
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                row = msgspec.json.decode(line)
-                if not isinstance(row, dict) or "verdicts" not in row:
-                    raise BadInput(f"{path} line {number} is no output row; show reads what judge --out wrote")
-                yield row
-    except OSError as error:
-        raise BadInput(f"cannot read {path}: {error.strerror}") from error
-    except msgspec.DecodeError as error:
-        raise BadInput(f"{path} is no JSONL file of output rows: {error}") from error

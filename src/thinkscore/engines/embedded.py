@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 from ..errors import BadInput, EngineUnavailable, ThinkscoreError
 from ..types import Completion, Message, Prompt, Sampling, Usage
@@ -38,8 +38,8 @@ CONTEXT = 4
 class Embedded(Engine):
     """Generates with a tiny model on all cores, reproducibly; gives exact log-probabilities."""
 
-    batch: ClassVar[int] = 64  # small enough that a killed run loses little
-    parallel: ClassVar[int] = 2  # the second call fills the workers while the last groups of the first end
+    batch = 64  # small enough that a killed run loses little
+    parallel = 2  # the second call fills the workers while the last groups of the first end
 
     def __init__(self, rest: str = "") -> None:
         super().__init__(rest)

@@ -9,7 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
+from ..errors import BadInput
 from ..types import Case, Completion, Outcome, Prompt, Scores, Tie, Trace, Verdict, Winner
+from ._published import find_template
+from ._template import Template
 
 __all__ = ["Example", "Guard", "Protocol", "Readout"]
 
@@ -25,6 +28,10 @@ class Example(NamedTuple):
     """What must be read."""
     finish: Literal["stop", "length"] = "stop"
     """How the text ended."""
+    reasoning: str | None = None
+    """Thinking that came apart from the text."""
+    others: Mapping[str, Outcome] = {}
+    """What the authors' parsers read, by name, where it is something else."""
 
 
 class Readout(NamedTuple):
@@ -39,22 +46,51 @@ class Readout(NamedTuple):
 class Protocol(ABC):
     """One way to ask a judge and to read its answer."""
 
-    arity: ClassVar[tuple[int, int]]
-    """Fewest and most candidates in one prompt."""
+    arity: tuple[int, int]
+    """Fewest and most candidates in one prompt; a protocol with modes may narrow it."""
     examples: ClassVar[tuple[Example, ...]]
     """Completions with the outcome that must be read from them."""
+    takes: ClassVar[str] = ""
+    """What may follow its name in `NAME:REST`, in words for the user; nothing if empty."""
 
-    def __init__(self, guard: Guard = "escape") -> None:
-        self.guard: Guard = guard
+    parsers: ClassVar[tuple[str, ...]] = ("strict",)
+    """Ways to read a verdict: ours, and the published ones by name."""
+    slots: ClassVar[tuple[str, ...]] = ()
+    """What a template must have a place for; empty where the protocol takes no template."""
+    turns: ClassVar[tuple[str, ...]] = ()
+    """The same for the part of a template that shows conversations of several turns, if it has one."""
+
+    def __init__(
+        self, guard: Guard | None = None, parser: str = "strict", template: str | None = None, *, rest: str = ""
+    ) -> None:
+        """Choose how to ask and read. Raises `BadInput`.
+
+        `guard` is "none" for a published template and else "escape" if not given. `template` is "own" (our wording),
+        "own:VARIANT", a name that `thinkscore templates list` shows, or a file.
+        """
+        if rest and not self.takes:
+            raise BadInput(f"protocol {self.id} takes nothing after its name; got {self.id}:{rest}")
+        if parser not in self.parsers:
+            raise BadInput(f"{self.id} has the parsers {', '.join(self.parsers)}; got {parser!r}")
+        self.rest, self.parser = rest, parser
+        self.template: Template | None = find_template(template, self.id, self.slots, self.turns, self._place())
+        self.guard: Guard = guard or ("none" if self.template and self.template.official else "escape")
 
     @property
     def id(self) -> str:
         """The file name."""
         return type(self).__module__.rpartition(".")[2]
 
+    def settings(self) -> dict[str, object]:
+        """Return what a manifest must hold, beside id, texts and guard, to ask and read in the same way again."""
+        return {"rest": self.rest} if self.rest else {}
+
     def instructions(self) -> str:
         """Return the wording that ships beside the protocol's file, as `.md`."""
-        return _text_of(Path(inspect.getfile(type(self))).with_suffix(".md"))
+        return text_of(self._place().with_suffix(".md"))
+
+    def _place(self) -> Path:
+        return Path(inspect.getfile(type(self)))
 
     @abstractmethod
     def render(self, case: Case, order: Sequence[int]) -> Prompt:
@@ -85,7 +121,8 @@ class Protocol(ABC):
 
 
 @cache
-def _text_of(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """Read a wording that ships with the package, once."""
     return path.read_text(encoding="utf-8").strip()
 
 

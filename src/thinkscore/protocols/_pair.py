@@ -3,40 +3,69 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
+import msgspec
+
 from ..errors import BadInput
-from ..types import Case, Completion, Message, Outcome, Prompt, Trace, Verdict, Winner
+from ..types import Case, Completion, Failure, Message, Outcome, Prompt, Trace, Verdict, Winner
 from ._base import Protocol
+from ._template import Template, delimiters, transcript
 from ._text import block, check_order, engine_failure, guarded, question_block
+
+__all__ = ["Pairwise"]
 
 
 class Pairwise(Protocol):
-    """A protocol for two candidates; a subclass names the tags and verdicts and reads outcome and trace."""
+    """A protocol for two candidates; a subclass names the tags and verdicts and reads place and trace."""
 
     arity = (2, 2)
+    slots = ("question", "answer_a", "answer_b")
+    turns = ("conversation_a", "conversation_b")
     tags: ClassVar[tuple[str, str]]
     """What stands around the candidate at each place."""
     verdicts: ClassVar[tuple[str, str]]
     """The verdict for each place."""
+    readers: ClassVar[Mapping[str, Callable[[Completion], int | Failure]]]
+    """By parser: finds the place that the verdict names."""
 
     def render(self, case: Case, order: Sequence[int]) -> Prompt:
         check_order(self.id, case, order, self.arity)
-        shown = [block(tag, guarded(case.candidates[i], self.guard)) for tag, i in zip(self.tags, order, strict=True)]
-        user = "\n".join([question_block(case, self.guard), *shown])
-        messages = (Message("system", self.instructions()), Message("user", user))
+        messages = self.worded(case, order) if self.template is None else self._filled(self.template, case, order)
         return Prompt(case, self.id, messages, tuple(order), verdicts=self.verdicts)
+
+    def worded(self, case: Case, order: Sequence[int]) -> tuple[Message, ...]:
+        """Show the case in our own wording."""
+        return (Message("system", self.instructions()), Message("user", self.shown(case, order)))
+
+    def shown(self, case: Case, order: Sequence[int]) -> str:
+        """Show question and candidates under our tags."""
+        blocks = [block(tag, guarded(case.candidates[i], self.guard)) for tag, i in zip(self.tags, order, strict=True)]
+        return "\n".join([question_block(case, self.guard), *blocks])
+
+    def _filled(self, template: Template, case: Case, order: Sequence[int]) -> tuple[Message, ...]:
+        """Show the case in a template: more than one turn in its part for them, else as a transcript."""
+        single = [message.role for message in case.messages] == ["user"]
+        several = not single and "turns" in template.parts
+        marks = delimiters(template, transcripts=not single)
+        safe = [msgspec.structs.replace(m, content=guarded(m.content, self.guard, marks)) for m in case.messages]
+        replies = [guarded(case.candidates[i], self.guard, marks) for i in order]
+        values = {"question": safe[0].content if single else transcript(safe)}
+        for label, reply in zip("ab", replies, strict=True):
+            values[f"answer_{label}"] = reply
+            turns = [*safe, Message("assistant", reply)]
+            values[f"conversation_{label}"] = transcript(turns, f"Chatbot {label.upper()}")
+        return template.messages(values, several=several)
 
     def parse(self, completion: Completion, prompt: Prompt) -> Verdict:
         failure = engine_failure(completion)
-        outcome = failure or self.read_outcome(completion, prompt.order)
+        outcome = failure or self._winner(self.readers[self.parser](completion), prompt.order)
         trace = Trace() if failure else self.read_trace(completion, prompt.order)
         return Verdict(prompt.case.id, prompt.order, outcome, trace, completion)
 
-    @abstractmethod
-    def read_outcome(self, completion: Completion, order: Sequence[int]) -> Outcome:
-        """Read the verdict."""
+    def _winner(self, place: int | Failure, order: Sequence[int]) -> Outcome:
+        return place if isinstance(place, Failure) else Winner(order[place])
 
     @abstractmethod
     def read_trace(self, completion: Completion, order: Sequence[int]) -> Trace:

@@ -3,30 +3,55 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
+from functools import cache
 
 from ..errors import BadInput
 from ..types import Case, Completion, Failure, Line
 from ._base import Guard
 
-# Every tag that a prompt of ours uses as a delimiter or that an answer of ours may hold.
+# What looks like white space, or like nothing at all.
+_GAP = r"[\s\x00-\x1f\u200b-\u200f\u2060\ufeff]*"
+# Every tag that a prompt of ours uses as a delimiter or that an answer may hold, and the marks of chat templates.
 _TAG = re.compile(
-    r"<(?=\s*/?\s*(?:question|conversation|response_\w+|assistant_\d+|think|type|rubric|justify|solution|eval"
-    r"|system|user|assistant|quote_\w+|summary_\w+|answer)\b)",
+    rf"[<＜﹤](?={_GAP}/?{_GAP}(?:question|conversation|response_\w+|assistant_\d+|think|type|rubric|justify|solution"
+    rf"|eval|system|user|assistant|quote_\w+|summary_\w+|answer|start_of_turn|end_of_turn|s|bos|eos)\b"
+    rf"|{_GAP}[|｜])|\[(?=/?INST\])",
     re.IGNORECASE,
 )
+_ENTITY = r"(?:amp|lt|#\d{1,7})"
 
 
-def guarded(text: str, guard: Guard) -> str:
-    """Neutralise our delimiters and tags inside text from a case; `unguarded` gives the text back."""
+def guarded(text: str, guard: Guard, more: re.Pattern[str] | None = None) -> str:
+    """Neutralise our delimiters and tags inside text from a case; `unguarded` gives the text back.
+
+    `more` finds further ones and ends its match with their first character.
+    """
     if guard == "none":
         return text
-    return _TAG.sub("&lt;", re.sub(r"&(?=(?:amp|lt);)", "&amp;", text))
+    return _marks(more).sub(_entity, re.sub(rf"&(?={_ENTITY};)", "&amp;", text))
+
+
+@cache
+def _marks(more: re.Pattern[str] | None) -> re.Pattern[str]:
+    """Put ours and further ones into one pattern: what one pass wrote must not be read by another."""
+    return re.compile(f"{_TAG.pattern}|{more.pattern}", _TAG.flags | more.flags) if more else _TAG
+
+
+def _entity(match: re.Match[str]) -> str:
+    last = match[0][-1]
+    return match[0][:-1] + ("&lt;" if last == "<" else f"&#{ord(last)};")
 
 
 def unguarded(text: str) -> str:
     """Undo `guarded` (with guard "escape")."""
-    return re.sub(r"&(lt|amp);", lambda match: "<" if match[1] == "lt" else "&", text)
+    return re.sub(rf"&({_ENTITY});", _character, text)
+
+
+def _character(match: re.Match[str]) -> str:
+    code = {"amp": 38, "lt": 60}.get(match[1]) or int(match[1][1:])
+    return chr(code) if code <= sys.maxunicode else match[0]
 
 
 def block(tag: str, text: str) -> str:
@@ -61,6 +86,16 @@ def engine_failure(completion: Completion) -> Failure | None:
         return None
     detail = completion.error or "the engine gave no reason"
     return Failure("too_long" if detail.startswith("too long") else "engine_error", detail)
+
+
+def whole(completion: Completion) -> str:
+    """Return all that the model wrote, as the authors' scripts see it.
+
+    Thinking that the server reports apart stands in front again, in think tags on lines of their own.
+    """
+    if not completion.reasoning:
+        return completion.text
+    return f"<think>\n{completion.reasoning}\n</think>\n\n{completion.text}"
 
 
 def missing(completion: Completion) -> Failure:

@@ -2,7 +2,8 @@
 
 Source: Reward Reasoning Models (arXiv 2505.14674, section 3). We differ: our own wording; conversations of several
 turns are shown as a transcript (the paper is silent); an unreadable answer is a failure (the published evaluation
-counts it as half a point); a box that holds anything but an assistant, such as a quoted result, is not a verdict.
+counts it as half a point, the reward as -1); a box that holds anything but an assistant, such as a quoted result, is
+not a verdict. The authors' two readings are the other parsers.
 """
 
 from __future__ import annotations
@@ -10,21 +11,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ..types import Completion, Failure, Line, Outcome, Prompt, Trace, Winner
+from ..types import Completion, Failure, Outcome, Prompt, Trace, Winner
 from ._base import Example, Readout
+from ._free import read_free, write_free
 from ._pair import Pairwise
-from ._remarks import split_evaluation, write_remarks
-from ._text import (
-    final_region,
-    goes_on,
-    missing,
-    placed_lines,
-    write_weight,
-)
+from ._text import final_region, goes_on, missing, whole
 
 __all__ = ["Rrm"]
 
 _BOX = re.compile(r"\\(?:boxed|fbox)\s?\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}")
+_NAMES = ("Assistant 1", "Assistant 2")
 
 
 def _boxed(text: str) -> list[tuple[re.Match[str], str]]:
@@ -33,42 +29,7 @@ def _boxed(text: str) -> list[tuple[re.Match[str], str]]:
     return [(box, said[-1]) for box, said in plain if said in ("assistant1", "assistant2")]
 
 
-class Rrm(Pairwise):
-    """Two candidates, free text, one box."""
-
-    tags = ("assistant_1", "assistant_2")
-    verdicts = ("\\boxed{Assistant 1}", "\\boxed{Assistant 2}")
-    examples = (
-        Example('2 + 2 = 4\nAssistant 1: "5" wrong\n\\boxed{Assistant 2}', Winner(1)),
-        Example("<think>maybe \\boxed{Assistant 2}</think>so \\boxed{Assistant 1}", Winner(0)),
-        Example("The first says \\boxed{42}. \\boxed{Assistant 1}", Winner(0)),
-        Example("\\boxed{Assistant 1} or \\boxed{Assistant 2}", Failure("ambiguous")),
-        Example("<think>\\boxed{Assistant 2}", Failure("truncated"), "length"),
-        Example("It may be \\boxed{Assistant 2}, but then again", Failure("truncated"), "length"),
-        Example("\\boxed{42}", Failure("no_verdict")),
-    )
-
-    def read_outcome(self, completion: Completion, order: Sequence[int]) -> Outcome:
-        return _outcome(completion, order)
-
-    def read_trace(self, completion: Completion, order: Sequence[int]) -> Trace:
-        return _trace(completion, order)
-
-    def write(self, outcome: Outcome, trace: Trace, order: Sequence[int]) -> str:
-        lines = [line.text for line in trace.thinking]
-        lines += [write_weight(item.text, item.weight) for item in trace.rubric]
-        lines += [line.text for line in (*trace.justification, *trace.solution)]
-        for place, i in enumerate(order, start=1):
-            notes = [note for note in trace.evaluation if note.candidate == i]
-            lines += [write_remarks(f"Assistant {place}", notes)] if notes else []
-        return "\n".join([*lines, self.verdict_text(outcome, order)])
-
-    def readout(self, prompt: Prompt, trace: str) -> Readout:
-        stem = trace.rstrip() + "\n" * bool(trace.strip()) + "\\boxed{Assistant"
-        return Readout(stem, {"Assistant 1": " 1", "Assistant 2": " 2"})
-
-
-def _outcome(completion: Completion, order: Sequence[int]) -> Outcome:
+def _strict(completion: Completion) -> int | Failure:
     region = final_region(completion.text, ("think",))
     if region is None:
         return missing(completion)
@@ -79,18 +40,83 @@ def _outcome(completion: Completion, order: Sequence[int]) -> Outcome:
     labels = {label for _, label in boxes}
     if len(labels) == 2:
         return Failure("ambiguous", "the final region boxes both assistants")
-    return Winner(order[int(labels.pop()) - 1]) if labels else missing(completion)
+    return int(labels.pop()) - 1 if labels else missing(completion)
 
 
-def _trace(completion: Completion, order: Sequence[int]) -> Trace:
-    text = completion.text
-    lines: list[Line] = []
-    if completion.reasoning:
-        lines += [Line(line.strip()) for line in completion.reasoning.splitlines() if line.strip()]
-    # Marks of thinking and the verdict are no lines of reasoning.
-    at = 0
-    for mark in [*re.finditer(rf"</?think>|{_BOX.pattern}", text), None]:
-        lines += placed_lines(text, at, mark.start() if mark else len(text))
-        at = mark.end() if mark else at
-    free, notes = split_evaluation(lines, "Assistant", order)
-    return Trace(thinking=tuple(free), evaluation=tuple(notes))
+def _after_thinking(text: str) -> str:
+    """Return what stands between the first and the second closing think tag (or the end); "" without any."""
+    return text.split("</think>")[1] if "</think>" in text else ""
+
+
+def _last_box(text: str) -> str | None:
+    """Return what the last \\boxed{...} holds, by counting braces; None if it is not closed.
+
+    The published scripts also know \\fbox, in a branch that is never reached.
+    """
+    start = text.rfind("\\boxed{")
+    if start < 0 or start != text.rfind("\\boxed"):
+        return None
+    depth = 0
+    for brace in re.finditer(r"[{}]", text[start:]):
+        depth += 1 if brace[0] == "{" else -1
+        if depth == 0:
+            return text[start + len("\\boxed{") : start + brace.start()]
+    return None
+
+
+def _official_eval(completion: Completion) -> int | Failure:
+    """Read the last box after the thinking, which must hold exactly one name; without a closing tag, nothing."""
+    box = _last_box(_after_thinking(whole(completion)))
+    return _NAMES.index(box) if box in _NAMES else missing(completion)
+
+
+def _official_reward(completion: Completion) -> int | Failure:
+    """Read the number in the last box after the thinking; both think tags must be there."""
+    text = whole(completion)
+    box = (_last_box(_after_thinking(text)) if "<think>" in text else None) or ""
+    named = re.search(r"(?:Solution|Assistant) (\d+)", box)
+    said = named[1] if named else box.strip()
+    return int(said) - 1 if said in ("1", "2") else missing(completion)
+
+
+_NOTHING = Failure("no_verdict")
+_BOTH = {"official_eval": _NOTHING, "official_reward": _NOTHING}
+
+
+class Rrm(Pairwise):
+    """Two candidates, free text, one box."""
+
+    tags = ("assistant_1", "assistant_2")
+    verdicts = ("\\boxed{Assistant 1}", "\\boxed{Assistant 2}")
+    readers = {"strict": _strict, "official_eval": _official_eval, "official_reward": _official_reward}
+    parsers = tuple(readers)
+    examples = (
+        Example('2 + 2 = 4\nAssistant 1: "5" wrong\n\\boxed{Assistant 2}', Winner(1), others=_BOTH),
+        Example("<think>maybe \\boxed{Assistant 2}</think>so \\boxed{Assistant 1}", Winner(0)),
+        Example("so \\boxed{Assistant 1}", Winner(0), reasoning="maybe \\boxed{Assistant 2}"),
+        Example("maybe 2</think>\\boxed{Assistant 1}", Winner(0), others={"official_reward": _NOTHING}),
+        Example("<think>a</think>\\boxed{\\text{Assistant 1}}", Winner(0), others={"official_eval": _NOTHING}),
+        Example("<think>a</think>\\boxed{Assistant 2 }", Winner(1), others={"official_eval": _NOTHING}),
+        Example("<think>a</think>\\boxed{Assistant 1}</think>\\boxed{Assistant 2}", Winner(1), others={
+            "official_eval": Winner(0), "official_reward": Winner(0)}),
+        Example("<think>a</think>\\boxed{2}", _NOTHING, others={"official_reward": Winner(1)}),
+        Example("<think>a</think>\\fbox{Assistant 1}", Winner(0), others=_BOTH),
+        Example("<think>a</think>\\boxed{Assistant 1}, as \\boxed{42} is right", Winner(0), others=_BOTH),
+        Example("The first says \\boxed{42}. \\boxed{Assistant 1}", Winner(0), others=_BOTH),
+        Example("<think>a</think>\\boxed{Assistant 1} or \\boxed{Assistant 2}", Failure("ambiguous"), others={
+            "official_eval": Winner(1), "official_reward": Winner(1)}),
+        Example("<think>\\boxed{Assistant 2}", Failure("truncated"), "length"),
+        Example("<think>a</think>It may be \\boxed{Assistant 2}, but then again", Failure("truncated"), "length", others={
+            "official_eval": Winner(1), "official_reward": Winner(1)}),
+        Example("\\boxed{42}", _NOTHING),
+    )  # fmt: skip
+
+    def read_trace(self, completion: Completion, order: Sequence[int]) -> Trace:
+        return read_free(completion, rf"</?think>|{_BOX.pattern}", "Assistant", order)
+
+    def write(self, outcome: Outcome, trace: Trace, order: Sequence[int]) -> str:
+        return "\n".join([*write_free(trace, "Assistant", "12", order), self.verdict_text(outcome, order)])
+
+    def readout(self, prompt: Prompt, trace: str) -> Readout:
+        stem = trace.rstrip() + "\n" * bool(trace.strip()) + "\\boxed{Assistant"
+        return Readout(stem, {"Assistant 1": " 1", "Assistant 2": " 2"})

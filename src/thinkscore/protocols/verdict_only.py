@@ -9,42 +9,15 @@ import re
 from collections.abc import Sequence
 
 from ..types import Completion, Failure, Outcome, Prompt, Trace, Winner
+from ._answer import LABELS, VERDICTS
 from ._base import Example, Readout
 from ._pair import Pairwise
 from ._text import final_region, goes_on, missing
 
 __all__ = ["VerdictOnly"]
 
-_LABELS = "AB"
 
-
-class VerdictOnly(Pairwise):
-    """Two candidates, no reasoning, `<answer>[[A]]</answer>`."""
-
-    tags = ("response_A", "response_B")
-    verdicts = ("<answer>[[A]]</answer>", "<answer>[[B]]</answer>")
-    examples = (
-        Example("<answer>[[A]]</answer>", Winner(0)),
-        Example("[[B]]", Winner(1)),
-        Example("<answer>[[A]]</answer><answer>[[B]]</answer>", Failure("ambiguous")),
-        Example("<think>[[A]]", Failure("truncated"), "length"),
-        Example("neither", Failure("no_verdict")),
-    )
-
-    def read_outcome(self, completion: Completion, order: Sequence[int]) -> Outcome:
-        return _outcome(completion, order)
-
-    def read_trace(self, completion: Completion, order: Sequence[int]) -> Trace:
-        return Trace()
-
-    def write(self, outcome: Outcome, trace: Trace, order: Sequence[int]) -> str:
-        return self.verdict_text(outcome, order)
-
-    def readout(self, prompt: Prompt, trace: str) -> Readout:
-        return Readout("<answer>", {label: f"[[{label}]]" for label in _LABELS})
-
-
-def _outcome(completion: Completion, order: Sequence[int]) -> Outcome:
+def _strict(completion: Completion) -> int | Failure:
     region = final_region(completion.text, ("think",))
     tail = "" if region is None else completion.text[region[0] :]
     found = list(re.finditer(r"\[\[\s*([AB])\s*\]\]", tail))
@@ -53,4 +26,28 @@ def _outcome(completion: Completion, order: Sequence[int]) -> Outcome:
     labels = {match[1] for match in found}
     if len(labels) == 2:
         return Failure("ambiguous", "the answer names both A and B")
-    return Winner(order[_LABELS.index(labels.pop())]) if labels else missing(completion)
+    return LABELS.index(labels.pop()) if labels else missing(completion)
+
+
+class VerdictOnly(Pairwise):
+    """Two candidates, no reasoning, `<answer>[[A]]</answer>`."""
+
+    tags = ("response_A", "response_B")
+    verdicts = VERDICTS
+    readers = {"strict": _strict}
+    examples = (
+        Example("<answer>[[A]]</answer>", Winner(0)),
+        Example("[[B]]", Winner(1)),
+        Example("<answer>[[A]]</answer><answer>[[B]]</answer>", Failure("ambiguous")),
+        Example("<think>[[A]]", Failure("truncated"), "length"),
+        Example("neither", Failure("no_verdict")),
+    )
+
+    def read_trace(self, completion: Completion, order: Sequence[int]) -> Trace:
+        return Trace()
+
+    def write(self, outcome: Outcome, trace: Trace, order: Sequence[int]) -> str:
+        return self.verdict_text(outcome, order)
+
+    def readout(self, prompt: Prompt, trace: str) -> Readout:
+        return Readout("<answer>", {label: f"[[{label}]]" for label in LABELS})
