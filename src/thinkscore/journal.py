@@ -2,9 +2,9 @@
 
 It sits between prompt and completion: what was paid for is never asked again. A call is announced, on disk, before
 it is sent, and filled when its answer comes; so after `kill -9` the rows without an answer are exactly the calls
-that will be paid again. Answers are committed within `WINDOW` seconds, with the next announcement or by a thread. Errors
-go to a table of their own and are never served. Keys hold the model's identity but no address, and the derived seed
-but no position: a journal survives a move to another machine and another batch size.
+that will be paid again. Answers are committed within `WINDOW` seconds, with the next announcement or by a thread.
+Errors go to a table of their own and are never served. Keys hold the model's identity but no address, and the derived
+seed but no position: a journal survives a move to another machine and another batch size.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import platform
 import sqlite3
 import subprocess
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from importlib import metadata

@@ -23,7 +23,7 @@ from typing import Any, Self, TypeVar
 import msgspec
 
 from .ask import Asker, TooLong
-from .budget import Budget
+from .budget import Budget, Price
 from .data import parse_case, standing
 from .engines._base import Engine
 from .errors import BadInput
@@ -39,15 +39,18 @@ __all__ = ["Conversation", "Judge", "Summary", "make_engine", "make_protocol", "
 
 T = TypeVar("T")
 Conversation = str | Sequence[Message | dict[str, str]]
+Anchors = Sequence[str | tuple[str, float]]
 
 
-def make_protocol(name: str, guard: Guard = "escape") -> Protocol:
+def make_protocol(
+    name: str, guard: Guard | None = None, parser: str = "strict", template: str | None = None
+) -> Protocol:
     """Make a protocol from its id or the path of a user's `.py`, with what it takes after a colon ("rubric:FILE").
 
-    Raises `BadInput` with the known ids.
+    `parser` and `template` as in `Protocol`. Raises `BadInput` with what is known.
     """
     name, rest = split_uri(name)
-    return load("protocols", name, Protocol)(guard, rest=rest)  # type: ignore[type-abstract]
+    return load("protocols", name, Protocol)(guard, parser, template, rest=rest)  # type: ignore[type-abstract]
 
 
 def make_engine(uri: str) -> Engine:
@@ -60,7 +63,8 @@ class Judge:
     """Judges cases. Opens its engine at the first call; `close`, a `with` block or garbage collection release it.
 
     `protocol`, `engine` and `strategy` are ids ("rm_r1", "embedded:DIR", "vote:k=8"), paths of your own `.py`, or
-    objects. `journal` is a file that keeps every call. `seed` fixes orders and samples. Raises `BadInput`.
+    objects. `journal` is a file that keeps every call. `seed` fixes orders and samples. `calibration` (or its file) turns
+    scores into gold. Raises `BadInput`.
     """
 
     def __init__(
@@ -74,14 +78,18 @@ class Judge:
         top_p: float = 1.0,
         max_tokens: int = 8192,
         journal: str | Path | None = None,
-        guard: Guard = "escape",
+        guard: Guard | None = None,
+        parser: str = "strict",
+        template: str | None = None,
         too_long: TooLong = "fail",
         budget: Budget | None = None,
+        calibration: str | Path | Calibration | None = None,
     ) -> None:
-        self.protocol = make_protocol(protocol, guard) if isinstance(protocol, str) else protocol
+        self.protocol = make_protocol(protocol, guard, parser, template) if isinstance(protocol, str) else protocol
         self.engine = make_engine(engine) if isinstance(engine, str) else engine
         self.strategy = parse_strategy(strategy) if isinstance(strategy, str) else strategy
         self.seed, self.sampling = seed, _sampling(temperature, top_p, max_tokens)
+        self.calibration = read_calibration(calibration) if isinstance(calibration, str | Path) else calibration
         self.journal = open_journal(journal)
         self.budget = budget or Budget()
         self._asker = Asker(
@@ -103,12 +111,13 @@ class Judge:
         """Judge two candidates; `winner` is 0 for a, 1 for b, None for a tie or a failure."""
         return self.score(prompt, [a, b])
 
-    def score(self, prompt: Conversation, candidates: Sequence[str]) -> Judgment:
+    def score(self, prompt: Conversation, candidates: Sequence[str], anchors: Anchors = ()) -> Judgment:
         """Judge candidates; `scores` holds one reward each, in their order, or None for a failure.
 
-        Raises `BadInput` if the protocol cannot show that many.
+        `anchors` are answers to compare with (strategy "anchored"), with gold if it is known. Raises `BadInput` if the
+        protocol cannot show that many candidates.
         """
-        return self._wait(self._score(prompt, candidates))
+        return self._wait(self._score(prompt, candidates, anchors))
 
     def judge(self, cases: Iterable[Case]) -> Iterator[Judgment]:
         """Yield the judgments of a stream of cases, in their order. A case that fails is a judgment too."""
@@ -130,9 +139,9 @@ class Judge:
         """Await `compare`."""
         return await self.ascore(prompt, [a, b])
 
-    async def ascore(self, prompt: Conversation, candidates: Sequence[str]) -> Judgment:
+    async def ascore(self, prompt: Conversation, candidates: Sequence[str], anchors: Anchors = ()) -> Judgment:
         """Await `score`."""
-        return await asyncio.wrap_future(self._submit(self._score(prompt, candidates)))
+        return await asyncio.wrap_future(self._submit(self._score(prompt, candidates, anchors)))
 
     async def ajudge(self, cases: Iterable[Case]) -> AsyncIterator[Judgment]:
         """Yield what `judge` yields."""
@@ -159,13 +168,14 @@ class Judge:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    async def _score(self, prompt: Conversation, candidates: Sequence[str]) -> Judgment:
-        case = parse_case({"prompt": prompt, "candidates": list(candidates)}, "got")
+    async def _score(self, prompt: Conversation, candidates: Sequence[str], anchors: Anchors = ()) -> Judgment:
+        given = [{"text": one[0], "gold": one[1]} if isinstance(one, tuple) else one for one in anchors]
+        case = parse_case({"prompt": prompt, "candidates": list(candidates), "anchors": given}, "got")
         await self._open()
         judgment = await decide(self.strategy, case, self._asker, self.seed)
         if judgment.failure is not None:
             _raise_arity(judgment)
-        return judgment
+        return self._calibrated(judgment)
 
     async def _stream(self, cases: Iterable[Case]) -> AsyncGenerator[list[tuple[Case, Judgment]], None]:
         await self._open()
@@ -174,9 +184,12 @@ class Judge:
         source = stream(self.strategy, cases, self._asker, concurrency=window, seed=self.seed)
         try:
             async for ready in source:
-                yield ready
+                yield ready if self.calibration is None else [(case, self._calibrated(found)) for case, found in ready]
         finally:
             await source.aclose()
+
+    def _calibrated(self, judgment: Judgment) -> Judgment:
+        return judgment if self.calibration is None else self.calibration.applied(judgment)
 
     async def _open(self) -> None:
         """Open the engine once, whoever asks first; everybody gets the error if it cannot be opened."""
@@ -197,8 +210,11 @@ class Judge:
             "settings": self.protocol.settings(),
             "texts": _text_hashes(self.protocol),
             "guard": self.protocol.guard,
+            "parser": self.protocol.parser,
+            "template": self.protocol.template.described() if self.protocol.template else {"name": "own"},
             "model": self.engine.identity,
             "strategy": str(self.strategy),
+            "calibration": self.calibration,
             "sampling": msgspec.to_builtins(self.sampling),
             "seed": self.seed,
         }
@@ -309,15 +325,19 @@ class Summary:
             if len(groups) <= self.values:
                 groups[str(value)] = groups.get(str(value), Tally()) + one
 
-    def as_dict(self, manifest: str | Path | None = None) -> dict[str, object]:
-        """Return what `--json` prints; groups are sorted, intervals are 95 % for accuracy_all."""
+    def as_dict(self, manifest: str | Path | None = None, price: Price | None = None) -> dict[str, object]:
+        """Return what `--json` prints; groups are sorted, intervals are 95 % for accuracy_all.
+
+        With a price, usage has a cost too, in the unit of the price file.
+        """
+        cost = {} if price is None else {"cost": price.cost(self.usage)}
         by = {tag: groups for tag, groups in sorted(self.by.items()) if len(groups) <= self.values}
         return {
             "cases": self.cases,
             "tally": _tally_row(self.tally),
             "by": {tag: {v: _tally_row(groups[v]) for v in sorted(groups)} for tag, groups in by.items()},
             "failures": dict(sorted(self.failures.items())),
-            "usage": msgspec.to_builtins(self.usage),
+            "usage": msgspec.to_builtins(self.usage) | cost,
             "seconds": round(time.monotonic() - self._start, 3),
             "manifest": None if manifest is None else str(manifest),
         }

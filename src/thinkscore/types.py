@@ -15,6 +15,7 @@ from typing import Literal
 import msgspec
 
 __all__ = [
+    "Anchor",
     "Case",
     "Completion",
     "Criterion",
@@ -52,6 +53,15 @@ class Message(msgspec.Struct, frozen=True):
     """What is said, as plain text."""
 
 
+class Anchor(msgspec.Struct, frozen=True):
+    """An answer to compare candidates with."""
+
+    text: str
+    """The answer."""
+    gold: float | None = None
+    """Its true score, in the unit of the case's gold; None if unknown."""
+
+
 class Case(msgspec.Struct, frozen=True):
     """One thing to judge: a conversation and the candidate replies to it."""
 
@@ -67,15 +77,25 @@ class Case(msgspec.Struct, frozen=True):
     """A trusted answer, where one exists."""
     tags: dict[str, str | int] = {}
     """Free labels to group results by (the lab sets family, difficulty and level)."""
+    anchors: tuple[Anchor, ...] = ()
+    """Answers to compare candidates with; not judged themselves. Orders number them after the candidates."""
 
     def reorder(self, permutation: Sequence[int]) -> Case:
         """Return the same case with candidate `permutation[i]` at place i (gold follows)."""
         gold = None if self.gold is None else tuple(self.gold[i] for i in permutation)
         return msgspec.structs.replace(self, candidates=tuple(self.candidates[i] for i in permutation), gold=gold)
 
+    def widened(self) -> Case:
+        """Return the case with its anchors as further candidates, without gold: what prompts show."""
+        if not self.anchors:
+            return self
+        shown = (*self.candidates, *(anchor.text for anchor in self.anchors))
+        return msgspec.structs.replace(self, candidates=shown, gold=None, anchors=())
+
     def content(self) -> str:
-        """Hash what the case says (conversation, candidates, reference), whatever its id, gold and tags."""
-        return content_hash([self.messages, self.candidates, self.reference])
+        """Hash what the case says (conversation, candidates, reference, anchors), whatever its id, gold and tags."""
+        said = [self.messages, self.candidates, self.reference]
+        return content_hash([*said, self.anchors] if self.anchors else said)
 
 
 class Sampling(msgspec.Struct, frozen=True):
@@ -173,8 +193,8 @@ class Criterion(Line, frozen=True):
     weight: float | None = None
     """Its stated weight, in the unit the trace uses; None if it states none."""
     met: tuple[float | None, ...] = ()
-    """How far each candidate meets it, from 0 to 1, in the order of the case; None where that was not shown or cannot be
-    assessed; empty if the judge does not say it criterion by criterion."""
+    """How far each candidate meets it, from 0 to 1, in the order of the case; None for one that was not shown or cannot
+    be assessed; empty if the judge does not say it criterion by criterion."""
 
 
 class Note(Line, frozen=True):
@@ -293,6 +313,8 @@ class Judgment(msgspec.Struct, frozen=True):
     """Why the strategy asked no more."""
     failure: Failure | None = None
     """Why there are no scores; None if there are."""
+    standard_errors: tuple[float, ...] | None = None
+    """One per score, in its unit; None from a strategy that does not estimate them."""
 
 
 class Tally(msgspec.Struct, frozen=True):

@@ -120,7 +120,7 @@ def test_the_table_is_read() -> None:
     assert [sorted(n for n, line in LAYERS.items() if line == i) for i in sorted(set(LAYERS.values()))] == [
         ["errors", "seeds", "stats", "types"],
         ["budget", "data", "fit", "journal", "plugins"],
-        ["lab"],
+        ["calibration", "lab"],
         ["engines", "protocols"],
         ["ask"],
         ["scaling"],

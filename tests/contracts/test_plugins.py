@@ -40,6 +40,7 @@ from thinkscore.types import (
 PROTOCOLS = plugins.names("protocols")
 ENGINES = [(folder, name) for folder in ("engines", "doubles") for name in plugins.names(folder)]
 STRATEGIES = plugins.names("scaling")
+PARSERS = [(name, parser) for name in PROTOCOLS for parser in plugins.load("protocols", name, Protocol).parsers]
 ORDERS = [(0, 1), (1, 0)]
 QUESTION = (Message("user", "What is 2 + 2? Answer with one number."),)
 CASE = Case("sum", QUESTION, ("The answer is 4.", "The answer is 5."), gold=(1.0, 0.0))
@@ -108,12 +109,30 @@ def test_a_protocol_file_is_one_whole_class(name: str) -> None:
     assert 1 <= least <= most
 
 
-@pytest.mark.parametrize("name", PROTOCOLS)
-def test_examples_are_read_as_stated(name: str) -> None:
-    asked = protocol(name)
+@pytest.mark.parametrize(("name", "parser"), PARSERS)
+def test_examples_are_read_as_stated(name: str, parser: str) -> None:
+    asked = plugins.load("protocols", name, Protocol)(parser=parser)
+    prompt = asked.render(CASE, (0, 1))
     for example in asked.examples:
-        outcome = read(asked, example.text, finish=example.finish)
-        assert without_detail(outcome) == without_detail(example.outcome), example.text
+        stated = example.others.get(parser, example.outcome)
+        said = Completion(example.text, example.reasoning, example.finish)
+        assert without_detail(asked.parse(said, prompt).outcome) == without_detail(stated), example
+
+
+@pytest.mark.parametrize(("name", "parser"), [pair for pair in PARSERS if pair[1] != "strict"])
+def test_examples_show_where_parsers_disagree(name: str, parser: str) -> None:
+    examples = plugins.load("protocols", name, Protocol).examples
+    differ = [example.others[parser] for example in examples if parser in example.others]
+    assert any(isinstance(outcome, Failure) for outcome in differ), "reads less than we do"
+    assert any(not isinstance(outcome, Failure) for outcome in differ), "reads more than we do, or something else"
+    assert not [example for example in examples if set(example.others) - {p for n, p in PARSERS if n == name}]
+    assert not [example for example in examples if example.outcome in example.others.values()], "no disagreement"
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_an_unknown_parser_is_refused_with_the_known_ones(name: str) -> None:
+    with pytest.raises(BadInput, match=f"{name} has the parsers strict"):
+        plugins.load("protocols", name, Protocol)(parser="lenient")
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
@@ -128,7 +147,8 @@ def test_examples_show_verdicts_and_failures(name: str) -> None:
 def test_a_prompt_carries_case_order_and_protocol(name: str, order: tuple[int, ...]) -> None:
     prompt = protocol(name).render(CASE, order)
     assert (prompt.case, prompt.protocol, prompt.order) == (CASE, name, order)
-    shown = "\n".join(message.content for message in prompt.messages)
+    seen = [*prompt.messages, *(message for talk in prompt.conversations for message in talk)]
+    shown = "\n".join(message.content for message in seen)
     places = [shown.index(CASE.candidates[i]) for i in order]
     assert places == sorted(places)
     assert QUESTION[0].content in shown
@@ -220,6 +240,10 @@ def test_a_forced_reading_leads_into_the_verdicts(name: str, order: tuple[int, .
     asked = protocol(name)
     prompt = asked.render(CASE, order)
     thought = "Both are short.\nOne is right."
+    if prompt.conversations:  # a scalar head writes nothing that a verdict could be forced after
+        with pytest.raises(BadInput):
+            asked.readout(prompt, thought)
+        return
     readout = asked.readout(prompt, thought)
     stem = readout.prefill.removeprefix(thought).lstrip("\n")
     labels = [
@@ -248,10 +272,11 @@ def test_reward_pays_only_what_gold_confirms(name: str) -> None:
 def prompts() -> list[Prompt]:
     """Make prompts that differ in case, order and protocol, so that a wrong order of answers shows."""
     decided = (case for case in world.make(7, "test", 100) if case.gold and case.gold[0] != case.gold[1])
+    written = [name for name in PROTOCOLS if not protocol(name).render(CASE, (0, 1)).conversations]
     made = [
-        protocol(name).render(case, order) for name, case in zip(PROTOCOLS, decided, strict=False) for order in ORDERS
+        protocol(name).render(case, order) for name, case in zip(written, decided, strict=False) for order in ORDERS
     ]
-    assert len(made) == len(PROTOCOLS) * len(ORDERS)
+    assert len(made) == len(written) * len(ORDERS)
     short = Sampling(max_tokens=24)
     return [msgspec.structs.replace(prompt, seed=seed, sampling=short) for seed, prompt in enumerate(made)]
 

@@ -10,6 +10,7 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,8 +24,13 @@ START, LIFE = 300, 1800
 """Seconds until it must be ready, and after which it ends whatever happens to the tests."""
 # Chunked prefill is off because the CPU build cannot read a prompt in two pieces when the request has a seed
 # ("CPU Generator does not use offset"): its engine dies, and takes all requests with it.
-FLAGS = """--dtype float32 --enforce-eager --max-num-seqs 64 --max-logprobs 20
-    --no-enable-chunked-prefill --max-num-batched-tokens 8192""".split()
+FLAGS = {
+    "--dtype": "float32",
+    "--max-num-seqs": "64",
+    "--max-num-batched-tokens": "8192",
+    "--max-logprobs": "20",
+}
+SWITCHES = ("--enforce-eager", "--no-enable-chunked-prefill")
 SETTINGS = {
     "VLLM_CPU_KVCACHE_SPACE": "1",
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
@@ -48,7 +54,7 @@ def vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder, port = tmp_path_factory.mktemp("vllm"), free_port()
     command = ["timeout", "--kill-after=10", str(LIFE), str(PYTHON), "-m", "vllm.entrypoints.openai.api_server"]
     command += ["--model", str(PACKAGED), "--served-model-name", NAME, "--api-key", KEY]
-    command += ["--host", "127.0.0.1", "--port", str(port), *FLAGS]
+    command += ["--host", "127.0.0.1", "--port", str(port), *chain(*FLAGS.items()), *SWITCHES]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, env=environment(folder), stdout=log, stderr=subprocess.STDOUT)
     try:

@@ -86,8 +86,8 @@ def test_pairs_are_judged_and_every_token_is_as_likely_as_our_decoder_says(uri, 
     counted = sum((tally(case, judgment) for case, judgment in judged), Tally())
     written = sum(verdict.completion.usage.completion_tokens for _, verdict in votes)
     print(
-        f"\nvLLM, {len(judged)} pairs, {len(votes)} verdicts ({unread} unreadable), accuracy {counted.accuracy_all:.3f}, "
-        f"{written} tokens, {seconds:.0f} s; largest difference of a log-probability {max(far):.1e}"
+        f"\nvLLM, {len(judged)} pairs, {len(votes)} verdicts ({unread} unread), {written} tokens in {seconds:.0f} s: "
+        f"accuracy {counted.accuracy_all:.3f}, largest difference of a log-probability {max(far):.1e}"
     )
     assert len(votes) == CASES * 2 * N
     assert choices == dict.fromkeys(range(N), CASES * 2)

@@ -5,9 +5,15 @@ from __future__ import annotations
 import typer
 
 from .demo import demo
+from .diff import diff
+from .export import export
 from .judge import judge
 from .lab import lab
+from .models import models
+from .rescore import rescore
+from .report import report
 from .show import show
+from .templates import templates
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -18,7 +24,13 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(judge)
 app.command()(show)
+app.command()(report)
+app.command()(rescore)
+app.command()(export)
+app.command()(diff)
+app.command()(models)
 app.add_typer(lab, name="lab")
+app.add_typer(templates, name="templates")
 
 
 @app.callback()

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from ..data import judgment_row, write_rows
 from ..judge import Judge, Summary
 from ..report.terminal import console
-from ..types import Case
+from ..types import Case, Judgment
 
 
 @contextmanager
@@ -37,13 +37,24 @@ def _progress(label: str, total: int | None, shown: bool) -> Iterator[Callable[[
         yield update
 
 
-def run(judge: Judge, cases: Iterable[Case], out: str | Path | None, label: str, total: int | None) -> Summary:
-    """Judge every case in order and write its row; `out` None writes none. Rows appear only when all is done."""
+def run(
+    judge: Judge,
+    cases: Iterable[Case],
+    out: str | Path | None,
+    label: str,
+    total: int | None,
+    each: Callable[[Case, Judgment], None] = lambda case, judgment: None,
+) -> Summary:
+    """Judge every case in order, write its row and call `each`; `out` None writes none.
+
+    Rows appear only when all is done.
+    """
     summary, started = Summary(), time.monotonic()
     shown = console(stderr=True).is_terminal
     with write_rows(out) if out is not None else _nowhere() as write, _progress(label, total, shown) as update:
         for case, judgment in judge.run(cases):
             summary.add(case, judgment)
+            each(case, judgment)
             write(judgment_row(case, judgment))
             update(summary, time.monotonic() - started)
     return summary

@@ -10,57 +10,95 @@ from typing import Annotated
 import msgspec
 import typer
 
-from ..data import read_cases
 from ..errors import BadInput
-from ..judge import Judge, Summary
+from ..judge import Judge, Summary, make_engine, make_protocol
+from ..report.plan import plan
 from ..report.terminal import console, results_table
+from ..scaling._base import parse_strategy
+from ._budget import MaxCost, MaxTotalTokens, Prices, budget_of
+from ._cases import CaseFile, Format, SkipBad, Thoughts
+from ._model import chosen
+from ._plan import print_plan
 from ._run import run
 
 __all__ = ["judge"]
 
 
 def judge(
-    cases: Annotated[Path, typer.Argument(help="JSONL: id, prompt, candidates, and if known gold, reference, tags")],
-    protocol: Annotated[str, typer.Option(help="rm_r1, rrm, deepseek_grm, verdict_only, or a path to your own .py")],
-    engine: Annotated[str, typer.Option(help="URI of the engine: embedded, replay:FILE, scripted:, oracle: ...")] = (
-        "embedded"
-    ),
+    cases: Annotated[
+        Path, typer.Argument(help="rows with prompt, candidates and if known gold; or TRL, HH, ... (docs/data.md)")
+    ],
+    protocol: Annotated[
+        str | None, typer.Option(help="rm_r1, rrm, deepseek_grm, verdict_only ..., or a path to your own .py")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="a released checkpoint (see `models`): sets what you do not")
+    ] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="URI of the engine: embedded, hf:ID, http://..., replay:FILE ...")
+    ] = None,
     strategy: Annotated[str, typer.Option(help="how to spend calls, e.g. vote:k=8")] = "vote:k=1",
     seed: Annotated[int, typer.Option(help="orders and samples derive from it")] = 0,
     journal: Annotated[
         Path | None, typer.Option(help="keeps every call; the same command goes on after a stop")
     ] = None,
     out: Annotated[str | None, typer.Option(help="rows as JSONL; - for standard output")] = None,
-    temperature: Annotated[float, typer.Option(help="0 takes the likeliest token")] = 1.0,
-    top_p: Annotated[float, typer.Option(help="nucleus, 0 < p <= 1")] = 1.0,
-    max_tokens: Annotated[int, typer.Option(help="limit per completion")] = 4096,
-    guard: Annotated[str, typer.Option(help="escape or none: our delimiters inside candidates")] = "escape",
+    temperature: Annotated[float | None, typer.Option(help="0 takes the likeliest token; default 1")] = None,
+    top_p: Annotated[float | None, typer.Option(help="nucleus, 0 < p <= 1; default 1")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="limit per completion; default 8192")] = None,
+    parser: Annotated[str | None, typer.Option(help="how to read: strict, or the authors' way by name")] = None,
+    template: Annotated[
+        str | None, typer.Option(help="own, an official text (see `templates list`), or your own file")
+    ] = None,
+    guard: Annotated[
+        str | None, typer.Option(help="escape or none: delimiters inside candidates; default none for official texts")
+    ] = None,
+    format: Format = None,
+    skip_bad: SkipBad = False,
+    thoughts: Thoughts = "keep",
+    too_long: Annotated[
+        str, typer.Option(help="a case that the model cannot read in full: fail, or middle (cut out the middles)")
+    ] = "fail",
+    max_total_tokens: MaxTotalTokens = None,
+    max_cost: MaxCost = None,
+    prices: Prices = None,
     limit: Annotated[int | None, typer.Option(help="judge only the first so many cases")] = None,
     max_failures: Annotated[float, typer.Option(help="share of cases without a verdict that is still success")] = 0.01,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what it would ask and cost; make no call")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print one machine-readable object last")] = False,
 ) -> None:
     """Judge every case of a file; rows and journal are kept if you name them."""
-    if guard not in ("escape", "none"):
+    if guard not in (None, "escape", "none"):
         raise BadInput(f"--guard is escape or none; got {guard!r}")
-    notes: list[str] = []
-    # Bad rows end the run before the first call is paid.
-    total = sum(1 for _ in islice(read_cases(cases, notes), limit))
-    for note in notes:
-        print(f"thinkscore: note: {note}", file=sys.stderr)
+    if too_long not in ("fail", "middle"):
+        raise BadInput(f"--too-long is fail or middle; got {too_long!r}")
+    budget = budget_of(max_total_tokens, max_cost, prices)
+    choice = chosen(model, protocol, engine, parser, template, temperature, top_p, max_tokens)
+    asked = make_protocol(choice.protocol, guard, choice.parser, choice.template)  # type: ignore[arg-type]
+    file = CaseFile(cases, format, skip_bad, thoughts)
+    total = file.check(limit)  # bad rows end the run before the first call is paid
+    if dry_run:
+        how = asked, parse_strategy(strategy)
+        price = budget.prices.get(make_engine(choice.engine).model)
+        planned = plan(
+            islice(file.read(), limit), *how, sampling=choice.sampling, seed=seed, journal=journal, price=price
+        )
+        return print_plan(planned, as_json)
     with Judge(
-        protocol,
-        engine,
+        asked,
+        choice.engine,
         strategy,
         seed=seed,
-        temperature=temperature,
-        top_p=top_p,
-        max_tokens=max_tokens,
+        temperature=choice.sampling.temperature,
+        top_p=choice.sampling.top_p,
+        max_tokens=choice.sampling.max_tokens,
         journal=journal,
-        guard=guard,  # type: ignore[arg-type]
+        too_long=too_long,  # type: ignore[arg-type]
+        budget=budget,
     ) as judge:
         _announce(judge)
-        summary = run(judge, islice(read_cases(cases), limit), out, protocol, total)
-    _report(summary, judge, protocol, out, as_json)
+        summary = run(judge, islice(file.read(), limit), out, choice.protocol, total)
+    _report(summary, judge, choice.protocol, out, as_json)
     failed = sum(summary.failures.values())
     if failed > max_failures * summary.cases:
         raise typer.Exit(1)
@@ -77,7 +115,7 @@ def _announce(judge: Judge) -> None:
 
 def _report(summary: Summary, judge: Judge, name: str, out: str | None, as_json: bool) -> None:
     manifest = None if judge.journal.path is None else f"{judge.journal.path}.manifest.json"
-    result = summary.as_dict(manifest)
+    result = summary.as_dict(manifest, judge.budget.price)
     # Standard output belongs to the rows if they go there.
     where = console(stderr=out == "-" or as_json)
     if summary.tally.n:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ..errors import BadInput
+from ._cases import CaseFile, Format, SkipBad, Thoughts
 
 __all__ = ["report"]
 
@@ -18,6 +19,9 @@ def report(
     cases: Annotated[
         Path | None, typer.Option(help="the case file: questions, candidates, and tags to group by")
     ] = None,
+    format: Format = None,
+    skip_bad: SkipBad = False,
+    thoughts: Thoughts = "keep",
     labels: Annotated[Path | None, typer.Option(help="people's labels, JSONL or CSV: id, annotator, label")] = None,
     label_tags: Annotated[
         str, typer.Option(help="tags of the cases that hold people's labels, one per annotator, with commas")
@@ -33,6 +37,7 @@ def report(
     if label_kind not in ("winner", "score", "category"):
         raise BadInput(f"--label-kind is winner, score or category; got {label_kind!r}")
     tags = [name.strip() for name in label_tags.split(",") if name.strip()]
-    written = write_report(rows, out, cases, labels, tags, label_kind, browse)  # type: ignore[arg-type]
+    read = None if cases is None else CaseFile(cases, format, skip_bad, thoughts).read
+    written = write_report(rows, out, read, labels, tags, label_kind, browse)  # type: ignore[arg-type]
     size = out.stat().st_size / 1e6
     typer.echo(f"report: {out} ({written.cases:,} cases, {written.browsed:,} of them in full, {size:.1f} MB)")

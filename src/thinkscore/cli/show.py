@@ -22,7 +22,7 @@ def show(
     traces: Annotated[int, typer.Option(help="how many votes to print in full")] = 1,
 ) -> None:
     """Show one case: what was asked, the judgment, the votes, and what the judge wrote."""
-    row = next((row for row in read_rows(rows) if _wanted(row, case_id, wrong)), None)
+    row = next((row for row in read_rows(rows, dict[str, Any]) if _wanted(row, case_id, wrong)), None)
     if row is None:
         raise BadInput(f"{rows} has no {'case ' + repr(case_id) if case_id else 'wrong case' if wrong else 'case'}")
     case = None if cases is None else next((case for case in read_cases(cases) if case.id == row["id"]), None)

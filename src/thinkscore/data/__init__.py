@@ -4,6 +4,7 @@
 output rows are what is left of a judgment. It needs no protocol, engine or journal.
 """
 
+from .anchors import join_anchors
 from .formats._base import formats
 from .reader import Cases, Skipped, read_cases
 from .rows import Standing, case_row, judgment_row, parse_case, read_rows, stand, standing, write_rows
@@ -16,6 +17,7 @@ __all__ = [
     "Thoughts",
     "case_row",
     "formats",
+    "join_anchors",
     "judgment_row",
     "parse_case",
     "read_cases",

@@ -46,6 +46,8 @@ def plain_words(error: Exception) -> str:
 def case_row(case: Case) -> dict[str, Any]:
     """Write a case as a row; the inverse of `parse_case`."""
     row: dict[str, Any] = msgspec.to_builtins(case)
+    if not case.anchors:
+        del row["anchors"]
     messages = row.pop("messages")
     plain = len(messages) == 1 and messages[0]["role"] == "user"
     return {"id": row.pop("id"), "prompt": messages[0]["content"] if plain else messages, **row}
@@ -86,7 +88,9 @@ def judgment_row(case: Case, judgment: Judgment) -> dict[str, Any]:
         "winner": judgment.winner,
         "scores": judgment.scores,
         "confidence": judgment.confidence,
+        **({} if judgment.standard_errors is None else {"standard_errors": judgment.standard_errors}),
         "gold": case.gold,
+        **({"anchors": [anchor.gold for anchor in case.anchors]} if case.anchors else {}),
         "correct": correct.get(standing(case, judgment) or ""),
         "failure": judgment.failure and {"kind": judgment.failure.kind, "detail": judgment.failure.detail},
         "usage": msgspec.to_builtins(judgment.usage),
@@ -94,8 +98,8 @@ def judgment_row(case: Case, judgment: Judgment) -> dict[str, Any]:
     }
 
 
-def read_rows(path: str | Path, kind: type[T] = dict[str, Any]) -> Iterator[T]:  # type: ignore[assignment]
-    """Yield the output rows of a file that `judge --out` wrote (JSON lines, also with gzip), as `kind`.
+def read_rows(path: str | Path, kind: type[T]) -> Iterator[T]:
+    """Yield the output rows of a file that `judge --out` wrote (also with gzip), each decoded as `kind`.
 
     Raises `BadInput` with the line of what is no output row.
     """

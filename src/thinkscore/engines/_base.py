@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+
 from ..errors import BadInput, EngineUnavailable
 from ..types import Completion, Failure, Message, Prompt
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 import json
 import threading
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -57,8 +58,7 @@ class Model:
         dtype = options.dtype if options.dtype != "auto" or device.type != "cpu" else "float32"
         model = auto.from_pretrained(name, dtype=dtype, **source, **labels, **how)
         if options.adapter:
-            peft = require("peft", "train")
-            model = peft.PeftModel.from_pretrained(model, options.adapter).merge_and_unload()
+            model = _adapted(model, options.adapter)
         if self.scalar and model.config.num_labels != 1:
             raise BadInput(f"{name} has {model.config.num_labels} labels; a scalar reward model has one")
         self.model = model.to(device).eval().requires_grad_(False)
@@ -129,6 +129,13 @@ def _is_scalar(config: Any, adapter: str) -> bool:
     if any(name.endswith("ForSequenceClassification") for name in config.architectures or ()):
         return True
     return bool(adapter) and _json(Path(adapter) / "adapter_config.json").get("task_type") == "SEQ_CLS"
+
+
+def _adapted(model: Any, adapter: str) -> Any:
+    peft = require("peft", "train")
+    with warnings.catch_warnings():  # peft 0.21 uses a name that transformers 5.23 deprecates
+        warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)
+        return peft.PeftModel.from_pretrained(model, adapter).merge_and_unload()
 
 
 def _context(options: Options, config: Any, tokenizer: Any) -> int | None:

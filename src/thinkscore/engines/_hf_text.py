@@ -8,7 +8,6 @@ no candidate can end its turn.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from jinja2 import TemplateError
@@ -22,8 +21,8 @@ PREFILL = "thinkscore_prefill"
 PROBE = "0x5y5t3m"
 CONTEXT = 4
 """Tokens before an answer that may bear on how its first word is spaced."""
-DAY = datetime(2024, 7, 26)
-"""What a template that writes today's date gets: else a run would depend on its day."""
+ONE_DAY = "{% macro strftime_now(form) %}{{ {'%Y-%m-%d': '2024-07-26'}.get(form, '26 Jul 2024') }}{% endmacro %}\n"
+"""What a template that writes today's date gets (Llama's own default): else a run would depend on its day."""
 
 
 class Chat:
@@ -39,7 +38,7 @@ class Chat:
         tokenizer.chat_control_tokens = []  # sanitise special tokens only; <think> in a prompt stays one token
         self._tokenizer = tokenizer
         # jinja drops one newline at the end of a template
-        self._template = tokenizer.get_chat_template().removesuffix("\n") + "{{ " + PREFILL + " }}"
+        self._template = ONE_DAY + tokenizer.get_chat_template().removesuffix("\n") + "{{ " + PREFILL + " }}"
         self._takes_system = self._shows_system()
 
     def ids(self, messages: Sequence[Message], prefill: str = "", *, answer: bool = True) -> tuple[int, ...]:
@@ -65,7 +64,6 @@ class Chat:
                 chat_template=self._template,
                 add_generation_prompt=answer,
                 return_dict=False,
-                strftime_now=DAY.strftime,
                 **{PREFILL: prefill},
                 **how,
             )

@@ -19,7 +19,7 @@ RETRY = {408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529}
 OVERLOAD = {429, 503, 529}
 FATAL = {401, 402, 403, 404, 405, 410}
 DOWN = {502, 503, 504, 522, 524}
-PATIENCE = 3
+PATIENCE = 5
 """Failures in a row after which a server rests."""
 REST, LONGEST_REST = 0.5, 30.0
 """Seconds of the first rest, doubled with each, and of the longest."""
@@ -32,7 +32,7 @@ class Server:
 
     def __init__(self, url: str, concurrency: int) -> None:
         self.url, self.throttle = url, Throttle(concurrency)
-        self.chat = URL(f"{url}/chat/completions")
+        self._urls: dict[str, URL] = {}
         self.asleep_until = 0.0
         self._failures = 0
 
@@ -50,10 +50,11 @@ class Server:
         if self._failures >= PATIENCE:
             self.asleep_until = now + min(LONGEST_REST, REST * 2 ** (self._failures - PATIENCE))
 
-    async def post(self, session: aiohttp.ClientSession, url: URL, data: bytes) -> bytes | Problem:
+    async def post(self, session: aiohttp.ClientSession, path: str, data: bytes) -> bytes | Problem:
         """Send a request; return the body of a good answer, or what went wrong."""
+        url = self._urls.get(path) or self._urls.setdefault(path, self._place(path))
         try:
-            async with session.post(url, data=data) as reply:
+            async with session.post(url, data=data, allow_redirects=False) as reply:
                 content = await reply.read()
                 if reply.status == 200:
                     return content
@@ -61,9 +62,15 @@ class Server:
         except aiohttp.ConnectionTimeoutError:
             return Problem(f"no connection in time to {self.url}", retry=True, down=True, fatal=True)
         except TimeoutError:
-            return Problem(f"no answer in time from {self.url}", retry=True, overload=True)
+            return Problem(f"no answer in time from {self.url}", retry=True)
+        except aiohttp.ClientPayloadError as error:
+            return Problem(f"the answer of {self.url} breaks off ({_named(error)})", retry=True)
         except (aiohttp.ClientError, OSError) as error:
             return Problem(f"no answer from {self.url}: {_named(error)}", retry=True, down=True, fatal=True)
+
+    def _place(self, path: str) -> URL:
+        """Return the address below the base, or, for a path with a slash in front, at the root."""
+        return URL(f"{self.url.removesuffix('/v1')}{path}" if path.startswith("/") else f"{self.url}/{path}")
 
 
 def _named(error: Exception) -> str:

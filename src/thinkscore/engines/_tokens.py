@@ -42,14 +42,14 @@ class Tokens:
         self.ends = _ends(folder)
         """Ids of the end tokens."""
 
-    def render(self, messages: Sequence[Message]) -> str:
-        """Return the conversation as the model reads it, up to where its own turn starts.
+    def render(self, messages: Sequence[Message], *, answer: bool = True) -> str:
+        """Return the conversation as the model reads it, up to where its own turn starts (with `answer`).
 
         Raises `BadInput` if the template refuses it.
         """
         turns = [{"role": message.role, "content": message.content} for message in messages]
         try:
-            return self._template.render(messages=turns, add_generation_prompt=True, **self._named)
+            return self._template.render(messages=turns, add_generation_prompt=answer, **self._named)
         except TemplateError as error:
             raise BadInput(f"the chat template cannot render this conversation: {error}") from error
 

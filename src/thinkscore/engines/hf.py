@@ -126,8 +126,9 @@ class Hf(Engine):
                 "or a reward model whose architecture is ...ForSequenceClassification"
             )
         rows = await self._work(lambda: [self._ids(messages, answer=False) for messages in conversations])
-        values = {place: value async for place, value in self._results(self._opened.value, rows, len)}
-        return [_finite(values[place]) for place in range(len(rows))]
+        once = list(dict.fromkeys(rows))  # what is equal ties: another batch would move the last bits
+        values = {once[place]: value async for place, value in self._results(self._opened.value, once, len)}
+        return [_finite(values[row]) for row in rows]
 
     @property
     def _opened(self) -> Model:

@@ -6,13 +6,11 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
-import msgspec
-
 from ..errors import BadInput
 from ..types import Case, Completion, Failure, Message, Outcome, Prompt, Trace, Verdict, Winner
 from ._base import Protocol
 from ._template import Template, delimiters, transcript
-from ._text import block, check_order, engine_failure, guarded, question_block
+from ._text import block, check_order, engine_failure, guarded, guarded_turns, question_block, single_turn
 
 __all__ = ["Pairwise"]
 
@@ -46,17 +44,16 @@ class Pairwise(Protocol):
 
     def _filled(self, template: Template, case: Case, order: Sequence[int]) -> tuple[Message, ...]:
         """Show the case in a template: more than one turn in its part for them, else as a transcript."""
-        single = [message.role for message in case.messages] == ["user"]
-        several = not single and "turns" in template.parts
+        single = single_turn(case)
         marks = delimiters(template, transcripts=not single)
-        safe = [msgspec.structs.replace(m, content=guarded(m.content, self.guard, marks)) for m in case.messages]
+        safe = guarded_turns(case, self.guard, marks)
         replies = [guarded(case.candidates[i], self.guard, marks) for i in order]
         values = {"question": safe[0].content if single else transcript(safe)}
         for label, reply in zip("ab", replies, strict=True):
             values[f"answer_{label}"] = reply
             turns = [*safe, Message("assistant", reply)]
             values[f"conversation_{label}"] = transcript(turns, f"Chatbot {label.upper()}")
-        return template.messages(values, several=several)
+        return template.messages(values, several=not single and "turns" in template.parts)
 
     def parse(self, completion: Completion, prompt: Prompt) -> Verdict:
         failure = engine_failure(completion)

@@ -21,7 +21,7 @@ import msgspec
 from ..errors import BadInput
 from ._template import Template, digest, read_own
 
-__all__ = ["Published", "find_template", "import_template", "load_template", "published"]
+__all__ = ["Published", "find_published", "find_template", "import_template", "load_template", "published"]
 
 _TABLE = Path(__file__).with_name("_templates.toml")
 _RAW = "https://raw.githubusercontent.com"
@@ -78,6 +78,13 @@ def published() -> dict[str, Published]:
     return msgspec.convert(tomllib.loads(_TABLE.read_text(encoding="utf-8")), dict[str, Published])
 
 
+def find_published(name: str) -> Published:
+    """Find a pinned template by its exact name. Raises `BadInput`."""
+    if name not in published():
+        raise _unknown(name)
+    return published()[name]
+
+
 def find_template(
     wanted: str | None, protocol: str, slots: Sequence[str], turns: Sequence[str], place: Path
 ) -> Template | None:
@@ -116,9 +123,7 @@ def _unknown(name: str) -> BadInput:
 
 def load_template(name: str) -> Template:
     """Read an imported template; every part is checked against its hash. Raises `BadInput`."""
-    if name not in published():
-        raise _unknown(name)
-    source = published()[name]
+    source = find_published(name)
     parts = {}
     for part, pinned in source.parts.items():
         try:
@@ -140,9 +145,7 @@ def import_template(name: str, source: Path | None = None) -> Template:
 
     Raises `BadInput` if it is not there, does not hash to what is pinned, or cannot be fetched.
     """
-    if name not in published():
-        raise _unknown(name)
-    pinned = published()[name]
+    pinned = find_published(name)
     texts = _fetched(name, pinned) if source is None else [text for file in _files(source) for text in _texts(file)]
     found = {part: _matching(texts, wanted.sha256) for part, wanted in pinned.parts.items()}
     missing = [f"{part} (sha256 {pinned.parts[part].sha256[:12]}...)" for part in found if found[part] is None]
@@ -166,7 +169,7 @@ def _fetched(name: str, pinned: Published) -> list[str]:
             f"thinkscore templates import {name} --from FILE"
         )
     try:
-        with urllib.request.urlopen(pinned.url, timeout=30) as reply:  # noqa: S310 - the address is ours
+        with urllib.request.urlopen(pinned.url, timeout=30) as reply:
             code = reply.read(_LIMIT).decode("utf-8", "replace")
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error

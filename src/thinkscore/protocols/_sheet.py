@@ -20,7 +20,9 @@ _HEAD = re.compile(
     r"(?:\s?,\s?[*_`]{0,3}Response\s(?P<number>\d{1,4}))?[*_`]{0,3}\s?:[*_`]{0,3}",
     re.IGNORECASE,
 )
-_LEVEL = re.compile(r"\[\[([^\[\]]{1,60})\]\][\s.*_`|]{0,9}\Z")
+_LEVEL = re.compile(r"\[\[([^\[\]]{1,60})\]\]")
+_END = re.compile(r"\]\][\s.*_`]{0,9}\Z")
+_QUOTE = re.compile(r'"[^"\n]*"|“[^“”\n]*”')
 
 
 class Slot(NamedTuple):
@@ -43,19 +45,24 @@ class Said(NamedTuple):
     name: str
     number: int | None
     """The response, from 1; None if the line names none."""
-    word: str
-    """What stands in the brackets."""
+    words: tuple[str, ...]
+    """What stands in brackets outside quotes, in small letters; one word, or the line is ambiguous."""
     part: tuple[int, int]
     """Start and end of the evidence in the line's text."""
 
 
 def said(line: Line) -> Said | None:
     """Read a line that ends with a level in brackets; None for any other line."""
-    head, level = _HEAD.match(line.text), _LEVEL.search(line.text)
-    if head is None or level is None or level.start() < head.end():
+    head = _HEAD.match(line.text)
+    if head is None or not _END.search(line.text):
         return None
+    own = _QUOTE.sub(lambda quote: " " * len(quote[0]), line.text)
+    levels = list(_LEVEL.finditer(own, head.end()))
+    if not levels or not _END.match(own, levels[-1].end() - 2):
+        return None
+    words = dict.fromkeys(" ".join(level[1].casefold().split()).strip("*_`. ") for level in levels)
     number = None if head["number"] is None else int(head["number"])
-    return Said(line, head["name"].strip(), number, level[1], (head.end(), level.start()))
+    return Said(line, head["name"].strip(), number, tuple(words), (head.end(), levels[0].start()))
 
 
 class Sheet(NamedTuple):
@@ -100,11 +107,11 @@ class Sheet(NamedTuple):
 
     def level(self, item: int, word: str) -> int | Failure | None:
         """Read a level; None if it cannot be assessed."""
-        words, plain = self.words(item), " ".join(word.casefold().split()).strip("*_`. ")
-        if plain == CANNOT:
+        if word == CANNOT:
             return None
+        words = self.words(item)
         accepted = [known.casefold() for known in words]
-        value = plain.removesuffix(f"/{words[-1]}").strip()
+        value = word.removesuffix(f"/{words[-1]}").strip()
         if value in accepted:
             return accepted.index(value)
         return Failure("out_of_range", f"{self.items[item].id!r} is {', '.join(words)} or {CANNOT}; got {word!r}")
@@ -118,11 +125,11 @@ class Sheet(NamedTuple):
             if isinstance(slot, Failure):
                 wrong.append(slot)
                 continue
-            level = self.level(slot.item, one.word)
-            if isinstance(level, Failure):
-                wrong.append(level)
-            elif levels.setdefault(slot, level) != level:
-                wrong.append(Failure("ambiguous", f"two lines on {self.head(slot)} say different things"))
+            for level in (self.level(slot.item, word) for word in one.words):
+                if isinstance(level, Failure):
+                    wrong.append(level)
+                elif levels.setdefault(slot, level) != level:
+                    wrong.append(Failure("ambiguous", f"{self.head(slot)} is said to be different things"))
         return levels, wrong[0] if wrong else None
 
     def missing(self, levels: Levels) -> list[str]:

@@ -108,7 +108,9 @@ def delimiters(template: Template, *, transcripts: bool) -> re.Pattern[str]:
                 anywhere.add(first)
             elif any(slot.search(near) for near in lines[max(i - 1, 0) : i + 2]):
                 at_start.add(first)
-    firm, loose = ("|".join(_loosely(line) for line in sorted(lines) if re.search(r"\w", line)) for lines in (anywhere, at_start))
+    firm, loose = (
+        "|".join(_loosely(line) for line in sorted(lines) if re.search(r"\w", line)) for lines in (anywhere, at_start)
+    )
     return re.compile(rf"^[ \t]*(?=(?:{loose or '(?!)'}))\S|(?=(?:{firm or '(?!)'}))\S", re.MULTILINE | re.IGNORECASE)
 
 
@@ -124,15 +126,7 @@ def read_own(path: Path, slots: Sequence[str], turns: Sequence[str]) -> Template
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"cannot read the template {path}: {error}") from error
-    marks = [*_MARK.finditer(text)]
-    ends = [match.start() for match in marks[1:]] + [len(text)]
-    parts = {match[1]: text[match.end() : end] for match, end in zip(marks, ends, strict=True) if match[1]}
-    if not any(match[1] for match in marks):
-        parts = {"user": text[marks[-1].end() if marks else 0 :]}
-    elif text[: marks[0].start()].strip() or "user" not in parts:
-        raise BadInput(f"{path}: the parts of a template begin with === system ===, === user ===, === turns ===")
-    parts = {part: said.removesuffix("\n") for part, said in parts.items()}
-    scores = next(((int(match[2]), int(match[3])) for match in marks if match[2]), None)
+    parts, scores = _parts(path, text)
     each = _EACH.search(parts["user"])
     for part, wanted in (("user", slots), ("turns", turns)):
         if part in parts:
@@ -145,6 +139,20 @@ def read_own(path: Path, slots: Sequence[str], turns: Sequence[str]) -> Template
         block=each[1] if each else "",
         scores=scores,
     )
+
+
+def _parts(path: Path, text: str) -> tuple[dict[str, str], tuple[int, int] | None]:
+    """Part a file at its marks; a file without any is the user part."""
+    if not _MARK.match(text.lstrip()):
+        text = f"=== user ===\n{text}"
+    marks = [*_MARK.finditer(text)]
+    ends = [*(match.start() for match in marks[1:]), len(text)]
+    said = {match[1]: text[match.end() : end].removesuffix("\n") for match, end in zip(marks, ends, strict=True)}
+    scores = next(((int(match[2]), int(match[3])) for match in marks if match[2]), None)
+    said.pop(None, None)
+    if "user" not in said:
+        raise BadInput(f"{path} has no part that begins with a line === user ===")
+    return said, scores
 
 
 def _check_slots(path: Path, part: str, text: str, wanted: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from ..errors import BadInput
-from ..types import Case, Completion, Failure, Line
+from ..types import Case, Completion, Failure, Line, Message
 from ._base import Guard
 
 # What looks like white space, or like nothing at all.
@@ -65,6 +65,16 @@ def question_block(case: Case, guard: Guard) -> str:
         return block("question", guarded(case.messages[0].content, guard))
     turns = [block(message.role, guarded(message.content, guard)) for message in case.messages]
     return block("conversation", "\n".join(turns))
+
+
+def single_turn(case: Case) -> bool:
+    """Tell whether a case is one question, without any history or system message."""
+    return [message.role for message in case.messages] == ["user"]
+
+
+def guarded_turns(case: Case, guard: Guard, more: re.Pattern[str] | None = None) -> list[Message]:
+    """Return the turns of a case with their texts guarded."""
+    return [Message(message.role, guarded(message.content, guard, more)) for message in case.messages]
 
 
 def check_order(protocol: str, case: Case, order: Sequence[int], arity: tuple[int, int]) -> None:

@@ -2,28 +2,35 @@
 
 Source: DeepSeek-GRM / Self-Principled Critique Tuning (arXiv 2504.02495, sections 2-3, appendix G). We differ: our
 own wording, one criterion per line; the scores are read from the final region only, must be as many as the
-responses (the published parser accepts any list, even a stray bracket) and whole numbers from 1 to 10.
+responses and whole numbers from 1 to 10 (0 or 1 in the authors' form for training on single responses, "own:single"
+in ours). The published parser takes any list of numbers, even in a stray bracket: it is the parser `official_eval`,
+where a list of another length than the responses, of which the paper says nothing, is a failure.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from math import isfinite
 
 from ..errors import BadInput
 from ..types import Case, Completion, Criterion, Failure, Line, Message, Outcome, Prompt, Scores, Trace, Verdict
 from ._base import Example, Protocol, Readout
 from ._remarks import split_evaluation, write_remarks
+from ._template import Template, delimiters, transcript
 from ._text import (
     block,
     check_order,
     engine_failure,
     final_region,
     guarded,
+    guarded_turns,
     missing,
     placed_lines,
     question_block,
     read_weight,
+    single_turn,
+    whole,
     write_weight,
 )
 
@@ -33,6 +40,7 @@ _BOX = re.compile(r"\\boxed\s?\{((?:[^{}]|\{[^{}]*\})*)\}")
 _NUMBER = r"-?\d+(?:\.\d+)?(?:\s?/\s?10(?!\d))?"
 _LIST = re.compile(rf"\s*{_NUMBER}(?:\s*,\s*{_NUMBER})*\s*")
 _PARTS = re.compile(r"^[ \t>#*_-]{0,9}(Specific Criteria|Analysis|Scores)[*_]{0,3}:[*_]{0,3}", re.M | re.I)
+_GROUP = re.compile(r"(?:\\{1,2}boxed\{|\[)([^\]}]*)[\]}]")
 _BOX_ALONE = re.compile(r"[\s*$]*\\boxed\s?\{.*\}[\s*$.]*(?:/\s?10)?")
 
 
@@ -40,6 +48,8 @@ class DeepseekGrm(Protocol):
     """One to many candidates, `Scores: \\boxed{8, 5}`."""
 
     arity = (1, 1000)
+    parsers = ("strict", "official_eval")
+    slots = ("context", "response")
     examples = (
         Example(
             'Specific Criteria:\nright (3)\nAnalysis:\nResponse 1: "4" right\nResponse 2: wrong\nScores: \\boxed{9, 2}',
@@ -47,43 +57,68 @@ class DeepseekGrm(Protocol):
         ),
         Example("Analysis: Response 1 says \\boxed{42, 7}.\nScores: \\boxed{3, 8}", Scores((3.0, 8.0))),
         Example("Scores: \\boxed{5, 5}", Scores((5.0, 5.0))),
-        Example("Scores: \\boxed{11, 5}", Failure("out_of_range")),
-        Example("Scores: \\boxed{7.5, 5}", Failure("out_of_range")),
+        Example("Scores: \\boxed{11, 5}", Failure("out_of_range"), others={"official_eval": Scores((11.0, 5.0))}),
+        Example("Scores: \\boxed{7.5, 5}", Failure("out_of_range"), others={"official_eval": Scores((7.5, 5.0))}),
+        Example("Scores: \\boxed{8/10, 5/10}", Scores((8.0, 5.0)), others={"official_eval": Failure("no_verdict")}),
         Example("Scores: \\boxed{8, 5, 2}", Failure("wrong_arity")),
-        Example("Scores: \\boxed{8, 5} no, \\boxed{5, 8}", Failure("ambiguous")),
+        Example("Scores: \\boxed{8, 5, none}", Failure("no_verdict"), others={"official_eval": Scores((8.0, 5.0))}),
+        Example("Scores: [8, 5]", Failure("no_verdict"), others={"official_eval": Scores((8.0, 5.0))}),
+        Example("Scores: \\boxed{8, 5}\nSee also [1].", Scores((8.0, 5.0)), others={
+            "official_eval": Failure("wrong_arity")}),
+        Example("Scores: \\boxed{8, 5} no, \\boxed{5, 8}", Failure("ambiguous"), others={
+            "official_eval": Scores((5.0, 8.0))}),
         Example("Analysis: both are fine\nScores:", Failure("no_verdict")),
-        Example("Analysis: so far \\boxed{8, 5}, but", Failure("truncated"), "length"),
-    )
+        Example("Analysis: so far \\boxed{8, 5}, but", Failure("truncated"), "length", others={
+            "official_eval": Scores((8.0, 5.0))}),
+    )  # fmt: skip
+
+    @property
+    def range(self) -> tuple[int, int]:
+        """Least and greatest score."""
+        return self.template.scores or (1, 10) if self.template else (1, 10)
 
     def render(self, case: Case, order: Sequence[int]) -> Prompt:
         check_order(self.id, case, order, self.arity)
+        messages = self._worded(case, order) if self.template is None else self._filled(self.template, case, order)
+        least, most = self.range
+        best = [[most if j == i else least for j in range(len(order))] for i in range(len(order))]
+        return Prompt(case, self.id, messages, tuple(order), verdicts=tuple(map(_written_scores, best)))
+
+    def _worded(self, case: Case, order: Sequence[int]) -> tuple[Message, ...]:
         shown = [
             block(f"response_{place}", guarded(case.candidates[i], self.guard))
             for place, i in enumerate(order, start=1)
         ]
         user = "\n".join([question_block(case, self.guard), *shown])
-        return Prompt(
-            case,
-            self.id,
-            (Message("system", self.instructions()), Message("user", user)),
-            tuple(order),
-            verdicts=tuple(
-                _written_scores([10 if j == i else 1 for j in range(len(order))]) for i in range(len(order))
-            ),
-        )
+        return Message("system", self.instructions()), Message("user", user)
+
+    def _filled(self, template: Template, case: Case, order: Sequence[int]) -> tuple[Message, ...]:
+        if template.one and len(order) != 1:
+            raise BadInput(f"template {template.name} shows one response; case {case.id!r} shows {len(order)}")
+        marks = delimiters(template, transcripts=not single_turn(case))
+        turns = guarded_turns(case, self.guard, marks)
+        context = turns[0].content if single_turn(case) else transcript(turns)
+        shown = [guarded(case.candidates[i], self.guard, marks) for i in order]
+        return template.messages({"context": context, "response": shown[0]}, shown)
 
     def parse(self, completion: Completion, prompt: Prompt) -> Verdict:
         failure = engine_failure(completion)
-        outcome = failure or _outcome(completion, prompt)
+        outcome = failure or self._outcome(completion, prompt)
         trace = Trace() if failure else _trace(completion, prompt.order)
         return Verdict(prompt.case.id, prompt.order, outcome, trace, completion)
+
+    def _outcome(self, completion: Completion, prompt: Prompt) -> Outcome:
+        if self.parser == "official_eval":
+            return _official(completion, prompt)
+        return _strict(completion, prompt, *self.range)
 
     def write(self, outcome: Outcome, trace: Trace, order: Sequence[int]) -> str:
         if not isinstance(outcome, Scores):
             raise BadInput(f"deepseek_grm writes scores; got {outcome}")
         scores = [outcome.scores[i] for i in order]
-        if any(score is None or score != int(score) or not 1 <= score <= 10 for score in scores):
-            raise BadInput(f"deepseek_grm writes whole scores from 1 to 10; got {scores}")
+        least, most = self.range
+        if any(score is None or score != int(score) or not least <= score <= most for score in scores):
+            raise BadInput(f"deepseek_grm writes whole scores from {least} to {most}; got {scores}")
         lines = ["Specific Criteria:", *(write_weight(item.text, item.weight) for item in trace.rubric)]
         lines += ["Analysis:", *(line.text for line in (*trace.thinking, *trace.justification, *trace.solution))]
         for place, i in enumerate(order, start=1):
@@ -93,14 +128,14 @@ class DeepseekGrm(Protocol):
 
     def readout(self, prompt: Prompt, trace: str) -> Readout:
         stem = trace.rstrip() + "\n" * bool(trace.strip()) + "Scores: \\boxed{"
-        return Readout(stem, {str(score): str(score) for score in range(1, 11)})
+        return Readout(stem, {str(score): str(score) for score in range(self.range[0], self.range[1] + 1)})
 
 
 def _written_scores(scores: Sequence[int]) -> str:
     return f"Scores: \\boxed{{{', '.join(map(str, scores))}}}"
 
 
-def _outcome(completion: Completion, prompt: Prompt) -> Outcome:
+def _strict(completion: Completion, prompt: Prompt, least: int, most: int) -> Outcome:
     region = final_region(completion.text, ("think",))
     if region is None:
         return missing(completion)
@@ -121,14 +156,31 @@ def _outcome(completion: Completion, prompt: Prompt) -> Outcome:
         return Failure("ambiguous", "the final region holds different lists of scores")
     if not found:
         return missing(completion)
-    return _checked(found.pop(), prompt)
+    return _placed(found.pop(), prompt, f"whole numbers from {least} to {most}", range(least, most + 1))
 
 
-def _checked(scores: tuple[float, ...], prompt: Prompt) -> Outcome:
+def _official(completion: Completion, prompt: Prompt) -> Outcome:
+    """Read the last group in a box or in brackets, whatever stands around it; what is no number is passed over."""
+    groups = _GROUP.findall(whole(completion))
+    scores = [score for said in groups[-1].split(",") for score in _number(said)] if groups else []
+    if not scores:
+        return missing(completion)
+    return _placed(tuple(scores), prompt, "finite numbers")
+
+
+def _number(text: str) -> list[float]:
+    try:
+        return [float(text)]
+    except ValueError:
+        return []
+
+
+def _placed(scores: tuple[float, ...], prompt: Prompt, kind: str, allowed: Sequence[float] | None = None) -> Outcome:
+    """Give each score to its candidate if they are as many as the responses, and each is allowed."""
     if len(scores) != len(prompt.order):
         return Failure("wrong_arity", f"{len(scores)} scores for {len(prompt.order)} responses")
-    if any(not 1 <= score <= 10 or score != int(score) for score in scores):
-        return Failure("out_of_range", f"scores are whole numbers from 1 to 10; got {list(scores)}")
+    if not all(isfinite(score) and (allowed is None or score in allowed) for score in scores):
+        return Failure("out_of_range", f"scores are {kind}; got {list(scores)}")
     by_candidate = dict(zip(prompt.order, scores, strict=True))
     return Scores(tuple(by_candidate.get(i) for i in range(len(prompt.case.candidates))))
 

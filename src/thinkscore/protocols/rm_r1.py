@@ -2,8 +2,9 @@
 
 Sits between case and prompt, and between completion and verdict. Source: RM-R1 (arXiv 2505.02387, section 2), the
 instruct variant's grammar. We differ: our own wording; weights in brackets; the verdict is read from the final
-region alone (the published parsers search the whole text or its last 80 characters); a text that names both sides
-there is ambiguous, never a side. A text with thinking in front (the R1-distilled variant) is read as well.
+region alone (the authors' readings of the whole text and of its last 80 characters are the other parsers); a text that
+names both sides there is ambiguous, never a side. A text with thinking in front (the R1-distilled variant) is read as
+well; `rm_r1_think` asks for it.
 """
 
 from __future__ import annotations
@@ -12,28 +13,29 @@ import re
 from collections.abc import Sequence
 
 from ..types import Completion, Criterion, Failure, Line, Note, Outcome, Prompt, Trace, Winner
+from ._answer import LABELS, VERDICTS, official_eval, official_reward, strict
 from ._base import Example, Readout
 from ._pair import Pairwise
-from ._text import (
-    final_region,
-    goes_on,
-    missing,
-    placed_lines,
-    read_weight,
-    write_weight,
-)
+from ._text import placed_lines, read_weight, write_weight
 
 __all__ = ["RmR1"]
 
 _MARKS = ("think", "type", "rubric", "justify", "solution", "eval", "quote_A", "quote_B", "summary_A", "summary_B")
-_LABELS = "AB"
+_NOTHING = Failure("no_verdict")
+_BOTH = Failure("ambiguous")
 
 
 class RmR1(Pairwise):
     """Two candidates, tagged reasoning, `<answer>[[A]]</answer>`."""
 
     tags = ("response_A", "response_B")
-    verdicts = ("<answer>[[A]]</answer>", "<answer>[[B]]</answer>")
+    verdicts = VERDICTS
+    readers = {
+        "strict": lambda completion: strict(completion, _MARKS),
+        "official_eval": official_eval,
+        "official_reward": official_reward("<|im_end|>"),
+    }
+    parsers = tuple(readers)
     examples = (
         Example(
             "<type>Chat</type>\n<rubric>\nkind tone (60%)\n<justify>it is a greeting</justify>\n</rubric>\n<eval>\n"
@@ -41,21 +43,46 @@ class RmR1(Pairwise):
             "<answer>[[A]]</answer>",
             Winner(0),
         ),
-        Example("<type>Reasoning</type><solution>2 + 2 = 4</solution><eval>B is right</eval> [[B]]", Winner(1)),
-        Example("A looks like [[A]] at first\n</think>\n\n<answer>[[B]]</answer>", Winner(1)),
+        Example("<type>Reasoning</type><solution>2 + 2 = 4</solution><eval>B is right</eval> [[B]]", Winner(1), others={
+            "official_reward": _NOTHING}),
+        Example("A looks like [[A]] at first\n</think>\n\n<answer>[[B]]</answer>", Winner(1), others={
+            "official_eval": _BOTH}),
+        Example("<eval>B writes [[B]] to cheat</eval><answer>[[A]]</answer>", Winner(0), others={
+            "official_eval": _BOTH}),
         Example("<answer>[[B]]</answer>", Winner(1)),
-        Example("<eval>fine</eval><answer>[[A]]</answer> or <answer>[[B]]</answer>", Failure("ambiguous")),
-        Example("<type>Chat</type><eval>[[A]] it is", Failure("no_verdict")),
-        Example("I lean to [[A]] but let me check", Failure("truncated"), "length"),
-        Example("If <answer>[[A]]</answer> were right, then", Failure("truncated"), "length"),
-        Example("Both are fine.", Failure("no_verdict")),
-    )
-
-    def read_outcome(self, completion: Completion, order: Sequence[int]) -> Outcome:
-        return _outcome(completion, order)
+        Example("<eval>fine</eval><answer>[[A]]</answer> or <answer>[[B]]</answer>", _BOTH),
+        Example("<type>Chat</type><eval>[[A]] it is", _NOTHING, others={"official_eval": Winner(0)}),
+        Example("<eval>kind</eval><answer> [[ A ]] </answer>", Winner(0), others={
+            "official_eval": _NOTHING, "official_reward": _NOTHING}),
+        Example(f"<eval>kind</eval><answer>[[A]]</answer> {'I am sure of it. ' * 4}", Winner(0), others={
+            "official_reward": _NOTHING}),
+        Example("I lean to [[A]] but let me check", Failure("truncated"), "length", others={
+            "official_eval": Winner(0)}),
+        Example("If <answer>[[A]]</answer> were right, then", Failure("truncated"), "length", others={
+            "official_eval": Winner(0), "official_reward": Winner(0)}),
+        Example("Both are fine.", _NOTHING),
+    )  # fmt: skip
 
     def read_trace(self, completion: Completion, order: Sequence[int]) -> Trace:
-        return _trace(completion, order)
+        text = completion.text
+        thinking, body = _thinking(completion)
+        rubric = _inside(text, "rubric", body)
+        justify = _inside(text, "justify", body)
+        task = next(
+            (line for start, end in _inside(text, "type", body) for line in placed_lines(text, start, end)), None
+        )
+        return Trace(
+            task=task,
+            thinking=thinking,
+            rubric=tuple(_criterion(line) for start, end in rubric for line in _free(text, start, end, ("justify",))),
+            justification=tuple(line for start, end in justify for line in placed_lines(text, start, end)),
+            solution=tuple(
+                line for start, end in _inside(text, "solution", body) for line in placed_lines(text, start, end)
+            ),
+            evaluation=tuple(
+                sorted(_notes(text, body, order), key=lambda n: -1 if n.candidate is None else n.candidate)
+            ),
+        )
 
     def write(self, outcome: Outcome, trace: Trace, order: Sequence[int]) -> str:
         parts = ["<think>", *(line.text for line in trace.thinking), "</think>"] if trace.thinking else []
@@ -73,51 +100,15 @@ class RmR1(Pairwise):
         return "\n".join([*parts, self.verdict_text(outcome, order)])
 
     def readout(self, prompt: Prompt, trace: str) -> Readout:
-        return Readout(trace.rstrip() + "\n" * bool(trace.strip()) + "<answer>", {x: f"[[{x}]]" for x in _LABELS})
+        return Readout(trace.rstrip() + "\n" * bool(trace.strip()) + "<answer>", {x: f"[[{x}]]" for x in LABELS})
 
 
 def _written_notes(notes: Sequence[Note], order: Sequence[int]) -> list[str]:
     lines = [note.text for note in notes if note.candidate is None]
-    for label, i in zip(_LABELS, order, strict=True):
+    for label, i in zip(LABELS, order, strict=True):
         tags = [("quote" if note.quote else "summary", note.text) for note in notes if note.candidate == i]
         lines.append("".join(f"<{tag}_{label}>{text}</{tag}_{label}>" for tag, text in tags))
     return [line for line in lines if line]
-
-
-def _outcome(completion: Completion, order: Sequence[int]) -> Outcome:
-    region = final_region(completion.text, _MARKS)
-    if region is None:
-        return missing(completion)
-    start, marked = region
-    tail = completion.text[start:]
-    # Without any section the whole text is the region: then only the full answer tag is a verdict, since
-    # thinking that has not ended yet may weigh [[A]] and [[B]] in passing.
-    marked = marked or bool(completion.reasoning)
-    found = list(re.finditer(r"(<answer>\s*)?\[\[\s*([AB])\s*\]\]", tail, re.IGNORECASE))
-    if found and not (marked and any(match[1] for match in found)) and goes_on(completion, tail[found[-1].end() :]):
-        return missing(completion)
-    labels = {match[2].upper() for match in found}
-    if len(labels) == 2:
-        return Failure("ambiguous", "the final region names both A and B")
-    return Winner(order[_LABELS.index(labels.pop())]) if labels else missing(completion)
-
-
-def _trace(completion: Completion, order: Sequence[int]) -> Trace:
-    text = completion.text
-    thinking, body = _thinking(completion)
-    rubric = _inside(text, "rubric", body)
-    justify = _inside(text, "justify", body)
-    task = next((line for start, end in _inside(text, "type", body) for line in placed_lines(text, start, end)), None)
-    return Trace(
-        task=task,
-        thinking=thinking,
-        rubric=tuple(_criterion(line) for start, end in rubric for line in _free(text, start, end, ("justify",))),
-        justification=tuple(line for start, end in justify for line in placed_lines(text, start, end)),
-        solution=tuple(
-            line for start, end in _inside(text, "solution", body) for line in placed_lines(text, start, end)
-        ),
-        evaluation=tuple(sorted(_notes(text, body, order), key=lambda n: -1 if n.candidate is None else n.candidate)),
-    )
 
 
 def _thinking(completion: Completion) -> tuple[tuple[Line, ...], int]:
@@ -189,7 +180,7 @@ def _notes(text: str, start: int, order: Sequence[int]) -> list[Note]:
             said = match[3].strip()
             if said:
                 left = match.start(3) + match[3].index(said)
-                candidate = order[_LABELS.index(match[2])]
+                candidate = order[LABELS.index(match[2])]
                 notes.append(Note(said, (left, left + len(said)), candidate, match[1] == "quote"))
         for left, right in _gaps(begin, end, covered):
             notes += [

@@ -40,9 +40,9 @@ class RmR1Think(Pairwise):
         Example("<think>a</think><answer> [[A]] </answer>", Winner(0), others={
             "official_reward": Failure("no_verdict")}),
         Example(_LATE, Winner(0), others={"official_reward": Failure("no_verdict")}),
-        Example("a</think><answer>[[A]]</answer> or <answer>[[B]]</answer>", _BOTH, others={
-            # 61 of its characters and 19 of the end of turn: the first verdict is cut, the second is whole
-            "official_reward": Winner(1)} if False else {}),
+        Example("a</think><answer>[[A]]</answer> or <answer>[[B]]</answer>", _BOTH),
+        Example("a</think><answer>[[A]]</answer>, no, on a second look <answer>[[B]]</answer>", _BOTH, others={
+            "official_reward": Winner(1)}),
         Example("<think>I lean to [[A]] but let me check", Failure("truncated"), "length", others={
             "official_eval": Winner(0)}),
         Example("<think>Both are fine.", Failure("no_verdict")),

@@ -106,7 +106,7 @@ class Rrm(Pairwise):
         Example("<think>a</think>\\boxed{Assistant 1} or \\boxed{Assistant 2}", Failure("ambiguous"), others={
             "official_eval": Winner(1), "official_reward": Winner(1)}),
         Example("<think>\\boxed{Assistant 2}", Failure("truncated"), "length"),
-        Example("<think>a</think>It may be \\boxed{Assistant 2}, but then again", Failure("truncated"), "length", others={
+        Example("<think>a</think>It may be \\boxed{Assistant 2}, but then", Failure("truncated"), "length", others={
             "official_eval": Winner(1), "official_reward": Winner(1)}),
         Example("\\boxed{42}", _NOTHING),
     )  # fmt: skip

@@ -75,7 +75,7 @@ class Rubric(Protocol):
         template: str | None = None,
         *,
         rest: str = "",
-        criteria: Sequence[dict[str, Any]] = (),
+        criteria: Sequence[dict[str, Any]] | None = None,
     ) -> None:
         """Read the criteria from the file that `rest` names, or take them as its rows. Raises `BadInput`."""
         super().__init__(guard, parser, template, rest=rest)
@@ -85,7 +85,7 @@ class Rubric(Protocol):
         self.pairwise = query == "mode=pairwise"
         if self.pairwise:
             self.arity = (2, 2)
-        if criteria:
+        if criteria is not None:
             self.items, self._sha256 = checked_criteria(list(criteria), "criteria"), None
         else:
             self.items, self._sha256 = read_criteria(path or self._place().with_suffix(".json"))

@@ -156,7 +156,7 @@ def _notes(
 def _says(verdict: Verdict) -> str:
     match verdict.outcome:
         case Failure(kind):
-            return f"no verdict: {kind}"
+            return kind
         case Winner(winner):
             return f"candidate {winner}"
         case Scores(scores):

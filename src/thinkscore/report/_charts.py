@@ -15,7 +15,7 @@ from ._figures import Bin, Point
 __all__ = ["bar", "composition", "curve", "histogram", "reliability", "steps"]
 
 WIDTH, HEIGHT = 360, 240
-LEFT, RIGHT, TOP, BOTTOM = 42, 10, 12, 40
+LEFT, RIGHT, TOP, BOTTOM = 48, 10, 12, 40
 
 Scale = Callable[[float], float]
 
@@ -91,7 +91,8 @@ def reliability(bins: Sequence[Bin]) -> str:
 
 def histogram(bars: Sequence[tuple[float, float, int]], unit: str) -> str:
     """Draw counts of (start, end, count) as bars side by side."""
-    ticks = steps(0, max(count for _, _, count in bars), 4)
+    most = max(count for _, _, count in bars)
+    ticks = steps(0, most, min(4, most))
     x = _scale(bars[0][0], bars[-1][1], LEFT, WIDTH - RIGHT)
     y = _scale(0, ticks[-1], HEIGHT - BOTTOM, TOP)
     marks = [

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
 
-__all__ = ["natural", "visible", "write_page"]
+__all__ = ["natural", "plain", "visible", "write_page"]
 
 # Controls, zero-width spaces, line separators, marks that turn the direction of text, and tag characters.
 _HIDDEN = re.compile(
@@ -49,7 +49,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"visible": visible, "percent": percent, "natural": natural}
+    environment.filters |= {"visible": visible, "plain": plain, "percent": percent}
     return environment
 
 
@@ -72,6 +72,11 @@ def visible(text: object) -> Markup:
     from markupsafe import Markup, escape
 
     return Markup(_HIDDEN.sub(_named, str(escape(text))))
+
+
+def plain(text: object) -> str:
+    """Write a text for where no markup can stand; what would hide or reorder is shown by its number."""
+    return _HIDDEN.sub(lambda match: f"[U+{ord(match[0]):04X}]", str(text))
 
 
 def _named(match: re.Match[str]) -> str:

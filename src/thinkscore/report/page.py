@@ -8,14 +8,13 @@ run. Whatever a judge or a candidate wrote is escaped, and characters that would
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
-from ..data import read_cases
 from ..errors import BadInput
 from ..judge import Summary
 from ..stats import wilson
@@ -27,10 +26,10 @@ from ._html import natural, write_page
 from ._labels import Agreement, Label, LabelKind, meaning, read_labels
 from ._rows import read_judgments
 
+__all__ = ["ReadCases", "Written", "write_report"]
+
 Tags = dict[str, str | int]
-
-__all__ = ["Written", "write_report"]
-
+ReadCases = Callable[[], Iterable[Case]]
 BARS = 16
 QUANTILES = {"least": 0.0, "median": 0.5, "90 % at most": 0.9, "most": 1.0}
 
@@ -46,7 +45,7 @@ class Written(NamedTuple):
 def write_report(
     rows: str | Path,
     out: str | Path,
-    cases: str | Path | None = None,
+    cases: ReadCases | None = None,
     labels: str | Path | None = None,
     label_tags: Sequence[str] = (),
     label_kind: LabelKind = "winner",
@@ -54,43 +53,45 @@ def write_report(
 ) -> Written:
     """Write the report on the rows of `judge --out`; memory does not grow with what the rows say.
 
-    `cases` is the file they were judged from. People's labels are read from a file of {id, annotator, label} and from
-    tags of the cases, each tag an annotator. At most `browse` cases are shown in full, wrong and failed ones first.
-    Raises `BadInput`.
+    `cases` gives the cases they were judged from; it is called twice. People's labels are read from a file of
+    {id, annotator, label} and from tags of the cases, each tag an annotator. At most `browse` cases are shown in full,
+    wrong and failed ones first. Raises `BadInput`.
     """
     if label_tags and cases is None:
         raise BadInput("labels in tags are in the case file; name it with --cases")
-    tags = None if cases is None else _tags(cases)
+    tags = None if cases is None else _tags(cases())
     said = {} if labels is None else read_labels(labels, label_kind)
+    strangers = set(said)
     figures, browsed, agreement = Figures(), Browsed(browse), Agreement(label_kind)
     for case, judgment in read_judgments(rows):
+        strangers.discard(case.id)
         if tags is not None:
             if case.id not in tags:
-                raise BadInput(f"{cases} has no case {case.id!r}; name the file that the rows were judged from")
+                raise BadInput(f"--cases has no case {case.id!r}; name the file that {rows} was judged from")
             case = msgspec.structs.replace(case, tags=tags[case.id])
-        figures.add(case, judgment)
-        browsed.add(case, judgment)
         agreement.add(case, judgment, said.get(case.id, {}) | _tag_labels(case, label_tags, label_kind))
+        groups = {tag: value for tag, value in case.tags.items() if tag not in label_tags}
+        figures.add(msgspec.structs.replace(case, tags=groups), judgment)
+        browsed.add(case, judgment)
     if (said or label_tags) and not agreement.units:
         raise BadInput(f"no label is of a case in {rows}; labels are matched by the case's id")
     shown = browsed.judged()
     context = {
         "name": Path(rows).name,
-        "cases_name": None if cases is None else Path(cases).name,
+        "whole": cases is not None,
         **_figures(figures),
         **_agreement(agreement),
+        "strangers": len(strangers),
         **_browser(cases, shown, browsed.seen),
     }
     write_page(out, context)
     return Written(browsed.seen, len(shown))
 
 
-def _tags(cases: str | Path) -> dict[str, Tags]:
-    """Read the tags of every case; equal ones are one object."""
-    if str(cases) == "-":
-        raise BadInput("report reads the cases twice; name a file, not -")
+def _tags(cases: Iterable[Case]) -> dict[str, Tags]:
+    """Hold the tags of every case; equal ones are one object."""
     known: dict[tuple[tuple[str, str | int], ...], Tags] = {}
-    return {case.id: known.setdefault(tuple(case.tags.items()), case.tags) for case in read_cases(cases)}
+    return {case.id: known.setdefault(tuple(case.tags.items()), case.tags) for case in cases}
 
 
 def _tag_labels(case: Case, names: Sequence[str], kind: LabelKind) -> dict[str, Label]:
@@ -112,7 +113,7 @@ def _figures(figures: Figures) -> dict[str, Any]:
         "scored": tally.scored,
         "scored_interval": wilson(tally.right + tally.tied / 2, tally.scored) if tally.scored else None,
         "votes": figures.votes,
-        "points": points,
+        "points": points if len(points) > 1 else [],
         "bins": bins,
         "calibration_error": figures.calibration_error(),
         "bars": bars,
@@ -122,7 +123,7 @@ def _figures(figures: Figures) -> dict[str, Any]:
         "bar": _charts.bar,
         "charts": {
             "composition": _charts.composition(list(msgspec.structs.asdict(tally).items())) if tally.n else "",
-            "curve": _charts.curve(points) if points else "",
+            "curve": _charts.curve(points) if len(points) > 1 else "",
             "reliability": _charts.reliability(bins) if bins else "",
             "histogram": _charts.histogram(bars, "completion tokens") if bars else "",
         },
@@ -160,10 +161,10 @@ def _agreement(agreement: Agreement) -> dict[str, Any]:
     }
 
 
-def _browser(cases: str | Path | None, judged: Sequence[Judged], seen: int) -> dict[str, Any]:
+def _browser(cases: ReadCases | None, judged: Sequence[Judged], seen: int) -> dict[str, Any]:
     """Gather what the browser of cases needs; the cases are laid out one by one, while the page is written."""
     wanted = {case.id for case, _ in judged}
-    texts = {} if cases is None else {case.id: case for case in read_cases(cases) if case.id in wanted}
+    texts = {} if cases is None else {case.id: case for case in cases() if case.id in wanted}
     judged = [(_whole(case, texts), judgment) for case, judgment in judged]
     choices = _choices([case for case, _ in judged])
     tokens = {choice: f"t{i}" for i, choice in enumerate(choices)}
@@ -188,7 +189,7 @@ def _whole(case: Case, texts: Mapping[str, Case]) -> Case:
     if len(found.candidates) != len(case.candidates):
         raise BadInput(
             f"case {case.id!r} has {len(found.candidates)} candidates and was judged with {len(case.candidates)}; "
-            "name the file that the rows were judged from"
+            "name the file that the rows were judged from with --cases"
         )
     return msgspec.structs.replace(found, gold=case.gold)
 

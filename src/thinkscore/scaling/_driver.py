@@ -29,8 +29,9 @@ class Answers(Protocol):
 async def decide(strategy: Strategy, case: Case, asker: Answers, seed: int = 0) -> Judgment:
     """Judge one case: ask what the strategy wants until it stops."""
     verdicts: list[Verdict] = []
+    shown = case.widened()
     while not isinstance(move := strategy.step(State(case, tuple(verdicts), seed)), Stop):
-        verdicts += await asker.ask(case, move)
+        verdicts += await asker.ask(shown, move)
     return strategy.fold(case, verdicts, move.reason)
 
 

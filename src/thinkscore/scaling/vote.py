@@ -69,4 +69,5 @@ def _sums(readable: Sequence[Verdict], n: int) -> list[float] | None:
     scores = [verdict.outcome.scores for verdict in readable if isinstance(verdict.outcome, Scores)]
     if len(scores) < len(readable):
         return None
-    return [fsum(row[i] or 0.0 for row in scores) for i in range(n)]
+    # Sums of thirds (a rubric's scores) that are equal on paper must be equal numbers, or a tie is decided by noise.
+    return [round(fsum(row[i] or 0.0 for row in scores), 12) for i in range(n)]

@@ -57,6 +57,7 @@ def test_the_model_is_listed_with_its_context_length(options: dict[str, Any], li
         status, _, text = asyncio.run(get(server.url + "/models"))
         (entry,) = json.loads(text)["data"]
         assert (status, entry["id"], entry["object"], entry["max_model_len"]) == (200, "mine", "model", limit)
+        assert entry["owned_by"] == "vllm"
         assert server.uri == server.url + "?model=mine"
 
 

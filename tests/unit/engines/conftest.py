@@ -75,3 +75,77 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     path = tmp_path_factory.mktemp("pair")
     model = save_model(path, *request.param)
     return Decoder(path), model
+
+
+# ---- models that read any text: one token per byte
+
+
+START, END, PAD = "<bos>", "<eot>", "<pad>"
+CHAT = (
+    "{{ bos_token }}{% for message in messages %}<|{{ message.role }}|>{{ message.content }}<eot>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+BYTES = 260
+"""Vocabulary: 256 bytes, the three marks above, and one pair of letters that become one token."""
+
+
+def save_byte_tokenizer(folder: Path, template: str | None = CHAT, pad: str | None = PAD) -> Any:
+    """Write a tokenizer that, like Llama's, puts a start token in front of every text by itself."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    pieces = [*sorted(pre_tokenizers.ByteLevel.alphabet()), "AB"]
+    tokenizer = Tokenizer(models.BPE({piece: i for i, piece in enumerate(pieces)}, [("A", "B")]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens([START, END, PAD])
+    start = tokenizer.token_to_id(START)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{START} $A", pair=f"{START} $A $B", special_tokens=[(START, start)]
+    )
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=START, eos_token=END, pad_token=pad)
+    fast.chat_template = template
+    fast.save_pretrained(folder)
+    return fast
+
+
+def byte_config(**changes: Any) -> Any:
+    from transformers import Qwen3Config
+
+    return Qwen3Config(
+        **{
+            "vocab_size": BYTES, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
+            "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 16, "max_position_embeddings": 512,
+            "initializer_range": 0.3, "bos_token_id": 257, "eos_token_id": 258, "pad_token_id": None,
+        }
+        | changes
+    )  # fmt: skip
+
+
+def save_byte_model(folder: Path, *, scalar: bool = False, **changes: Any) -> Any:
+    """Write a random model, and a tokenizer beside it; returns the model."""
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    torch.manual_seed(11)
+    kind = transformers.Qwen3ForSequenceClassification if scalar else transformers.Qwen3ForCausalLM
+    model = kind(byte_config(**({"num_labels": 1} if scalar else {}) | changes)).eval()
+    if not scalar:  # its greedy answers never end
+        model.lm_head.weight.data[model.config.eos_token_id] = 0
+    model.save_pretrained(folder)
+    save_byte_tokenizer(folder)
+    return model
+
+
+@pytest.fixture(scope="session")
+def writer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a causal model that reads any text."""
+    path: Path = tmp_path_factory.mktemp("writer")
+    save_byte_model(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def scorer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a scalar reward model that reads any text."""
+    path: Path = tmp_path_factory.mktemp("scorer")
+    save_byte_model(path, scalar=True)
+    return path

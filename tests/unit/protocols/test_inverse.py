@@ -12,7 +12,7 @@ from thinkscore.plugins import load, names
 from thinkscore.protocols._base import Protocol
 from thinkscore.types import Case, Completion, Criterion, Failure, Line, Message, Note, Scores, Tie, Trace, Winner
 
-PAIRWISE = ("rm_r1", "rrm", "verdict_only")
+PAIRWISE = ("rm_r1", "rm_r1_think", "rrm", "verdict_only")
 # What a person may write: letters, digits, light punctuation; no tags, quotes, boxes or separators of the formats.
 texts = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9 ,.'+*=/&$-]{0,30}[A-Za-z0-9]", fullmatch=True).filter(
     lambda text: not text.startswith(("Assistant ", "Response ")) and text == text.strip()
@@ -63,6 +63,11 @@ def test_rm_r1_reasoning(order, outcome, solution, evaluation):
 
 
 @given(pair_orders, sides, lines, notes(2))
+def test_rm_r1_think(order, outcome, thinking, evaluation):
+    check("rm_r1_think", outcome, Trace(thinking=thinking, evaluation=evaluation), order)
+
+
+@given(pair_orders, sides, lines, notes(2))
 def test_rrm(order, outcome, thinking, evaluation):
     check("rrm", outcome, Trace(thinking=thinking, evaluation=evaluation), order)
 
@@ -98,7 +103,7 @@ def test_the_oracle_speaks_every_protocol(name):
         outcome = Winner(scores.index(max(scores))) if name in PAIRWISE else Scores(scores)
         verdict = protocol.parse(Completion(protocol.write(outcome, trace, order)), protocol.render(case, order))
         assert verdict.outcome == outcome
-        if name != "verdict_only":
+        if name not in ("verdict_only", "scalar"):  # these write no reasons
             assert list(verdict.trace.unplaced().evaluation) == list(trace.evaluation)
             assert oracle.understood(verdict.trace).unplaced().solution == trace.solution
 

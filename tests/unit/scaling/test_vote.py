@@ -53,6 +53,7 @@ FOLDS = {
     "scores are summed": ([Scores((3, 9)), Scores((8, 4))], (11, 13), 1, 2 / 4),
     "sums beat votes": ([Scores((6, 5)), Scores((6, 5)), Scores((1, 9))], (13, 19), 1, 2 / 5),
     "sums tie": ([Scores((6, 5)), Scores((5, 6))], (11, 11), None, 2 / 4),
+    "sums tie on paper, not in floats": ([Scores((0.3, 0.1)), Scores((0.0, 0.2))], (0.3, 0.3), None, 2 / 4),
     "a missing score is skipped": ([Scores((None, 2)), Scores((3, 4))], (3, 6), 1, 3 / 4),
     "mixed verdicts vote": ([Scores((9, 1)), B, Scores((7, 1))], (2 / 3, 1 / 3), 0, 3 / 5),
 }

@@ -1,14 +1,15 @@
-"""`plain`: our own rows, {"id", "prompt", "candidates", "gold", "reference", "tags"}.
+"""`plain`: our own rows, {"id", "prompt", "candidates", "gold", "reference", "tags", "anchors"}.
 
 `prompt` is a string or a list of {"role", "content"} that ends with the user; `gold` one number per candidate, or the
-index of the best one, or null. Only `prompt` and `candidates` must be there; an unknown column is an error.
+index of the best one, or null; `anchors` answers to compare with, each a string or {"text", "gold"}. Only `prompt` and
+`candidates` must be there; an unknown column is an error.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from ...types import Case, Message
+from ...types import Anchor, Case, Message
 from ._base import Format
 
 __all__ = ["Plain"]
@@ -23,6 +24,7 @@ class Row(msgspec.Struct, forbid_unknown_fields=True):
     gold: list[float] | int | None = None
     reference: str | None = None
     tags: dict[str, str | int] = {}
+    anchors: list[Anchor | str] = []
 
 
 class Plain(Format):
@@ -31,7 +33,8 @@ class Plain(Format):
     row = Row
     about = (
         'a row is {"prompt": string or [{"role", "content"}, ...], "candidates": [string, ...]} and optionally "id", '
-        '"gold": [number per candidate] or index of the best, "reference": string, "tags": {name: string or integer}'
+        '"gold": [number per candidate] or index of the best, "reference": string, "tags": {name: string or integer}, '
+        '"anchors": [{"text": string, "gold": number}, ...]'
     )
     examples = (
         (
@@ -45,7 +48,8 @@ class Plain(Format):
             raise ValueError("`id` is empty")
         messages = (Message("user", row.prompt),) if isinstance(row.prompt, str) else tuple(row.prompt)
         name = "" if row.id is None else str(row.id)
-        return Case(name, messages, tuple(row.candidates), _gold(row), row.reference, row.tags)
+        anchors = tuple(Anchor(given) if isinstance(given, str) else given for given in row.anchors)
+        return Case(name, messages, tuple(row.candidates), _gold(row), row.reference, row.tags, anchors)
 
 
 def _gold(row: Row) -> tuple[float, ...] | None:

@@ -36,9 +36,10 @@ class Server:
 
     `engine` (a URI or an object) generates; without one a script answers: `answer` is a text or a function of
     (request, number of the choice), or None for a verdict in the protocol that the messages ask for (or `protocol`
-    names). `value` is the scalar head behind `/classify`. `faults` and `latency` (seconds, or bounds to draw from)
-    derive from `seed`. `reasoning` names the field that gets what stands in <think>. With `html` every answer is a
-    web page. Use it as `async with Server(...) as server`, or with `serve_in_thread`. Raises `BadInput`.
+    names). `value` is the scalar head behind `/classify`. `owner` is what the list of models says the server is:
+    clients tell servers apart by it. `faults` and `latency` (seconds, or bounds to draw from) derive from `seed`.
+    `reasoning` names the field that gets what stands in <think>. With `html` every answer is a web page. Use it as
+    `async with Server(...) as server`, or with `serve_in_thread`. Raises `BadInput`.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Server:
         protocol: str | None = None,
         value: Value | None = None,
         model: str = "judge",
+        owner: str = "vllm",
         faults: Faults | str = "",
         seed: int = 0,
         latency: float | tuple[float, float] = 0.0,
@@ -69,7 +71,7 @@ class Server:
         self._model, self._seed, self._latency, self._api_key, self._html = model, seed, latency, api_key, html
         self._host, self._port = host, port
         self._runner: web.ServerRunner | None = None
-        endpoints = Endpoints(self._judge, model, max_model_len, reasoning)
+        endpoints = Endpoints(self._judge, model, owner, max_model_len, reasoning)
         self._models = endpoints.models
         self._posts = {
             "/v1/chat/completions": endpoints.chat,

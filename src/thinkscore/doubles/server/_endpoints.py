@@ -36,12 +36,12 @@ class Content(NamedTuple):
 class Endpoints:
     """One model under one name. `fault` empties an answer on purpose; whatever is wrong raises `Refusal`."""
 
-    def __init__(self, judge: Behind, model: str, limit: int | None, reasoning: str | None) -> None:
-        self._judge, self._model, self._limit, self._reasoning = judge, model, limit, reasoning
+    def __init__(self, judge: Behind, model: str, owner: str, limit: int | None, reasoning: str | None) -> None:
+        self._judge, self._model, self._owner, self._limit, self._reasoning = judge, model, owner, limit, reasoning
 
     def models(self) -> Content:
         """List the model."""
-        return Content(wire.models_body(self._model, self._length))
+        return Content(wire.models_body(self._model, self._owner, self._length))
 
     async def chat(self, body: bytes, seed: int, fault: str | None) -> Content:
         """Answer `/v1/chat/completions`; `seed` stands in for a request without one."""

@@ -170,9 +170,9 @@ def error_body(status: int, message: str, code: str | int | None = None, param: 
     return msgspec.json.encode({"error": {"message": message, "type": kind, "param": param, "code": code or status}})
 
 
-def models_body(model: str, limit: int | None) -> bytes:
+def models_body(model: str, owner: str, limit: int | None) -> bytes:
     """Write the list of the one model served, with its context length as vLLM gives it."""
-    entry = {"id": model, "object": "model", "created": 0, "owned_by": "thinkscore", "root": model, "parent": None}
+    entry = {"id": model, "object": "model", "created": 0, "owned_by": owner, "root": model, "parent": None}
     return msgspec.json.encode({"object": "list", "data": [{**entry, "max_model_len": limit}]})
 
 

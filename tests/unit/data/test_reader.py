@@ -1,9 +1,8 @@
-"""Case rows, output rows and files: round trips, and errors that name file, line and what is accepted."""
+"""Cases of a file: plain rows, bad rows by line and reason, doubles, recognised and mixed formats."""
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
@@ -12,23 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thinkscore.data import case_row, judgment_row, parse_case, read_cases, standing, write_rows
+from thinkscore.data import case_row, parse_case, read_cases
 from thinkscore.errors import BadInput
-from thinkscore.types import (
-    Case,
-    Completion,
-    Failure,
-    FailureKind,
-    Judgment,
-    Message,
-    Outcome,
-    Scores,
-    Tie,
-    Trace,
-    Usage,
-    Verdict,
-    Winner,
-)
+from thinkscore.types import Case, Message
 
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 said = words.filter(lambda text: bool(text.strip()))
@@ -165,110 +150,109 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
         list(read_cases(tmp_path))
 
 
-# ---- judgments
+# ---- bad rows that are left out
 
 
-def verdict(outcome: Outcome, text: str = "t") -> Verdict:
-    return Verdict("x", (1, 0), outcome, Trace(), Completion(text, usage=Usage(1, 2, 3)))
+def test_bad_rows_are_left_out_and_counted_on_request(tmp_path: Path) -> None:
+    path = write(tmp_path / "c.jsonl", "broken", ROW, {"prompt": "x", "candidates": []}, {**ROW, "id": "y"}, ROW)
+    notes: list[str] = []
+    cases = read_cases(path, notes, skip_bad=True)
+    assert [case.id for case in cases] == [parse_case(ROW).id, "y"]
+    assert cases.skipped.count == 3
+    assert cases.skipped.reasons == [
+        f"{path}:1: JSON is malformed: invalid character (byte 0)",
+        f"{path}:3: `candidates` is empty",
+        f"{path}:5: lines 2 and 5 have the same id '{parse_case(ROW).id}'; ids must differ",
+    ]
 
 
-def judgment(
-    scores: tuple[float, ...] | None, winner: int | None, *verdicts: Verdict, kind: FailureKind | None = None
-) -> Judgment:
-    failure = None if kind is None else Failure(kind, "why")
-    return Judgment("x", scores, winner, None, verdicts, Usage(1, 2, 3), "vote:k=1", "all asked", failure)
+def test_only_the_first_reasons_are_kept_word_for_word(tmp_path: Path) -> None:
+    cases = read_cases(write(tmp_path / "c.jsonl", ROW, *["x"] * 50), skip_bad=True)
+    assert len(list(cases)) == 1
+    assert (cases.skipped.count, len(cases.skipped.reasons)) == (50, 10)
 
 
-STANDINGS = {
-    "winner is best": ((1, 0), (1, 0), 0, "right"),
-    "winner is not": ((1, 0), (0, 1), 1, "wrong"),
-    "tie against a strict gold": ((1, 0), (1, 1), None, "tied"),
-    "tie where gold ties": ((2, 2), (1, 1), None, "right"),
-    "one of the best": ((2, 2, 1), (5, 3, 0), 0, "right"),
-    "tie of all the best": ((2, 2, 1), (3, 3, 0), None, "right"),
-    "tie of a best and a worse": ((2, 2, 1), (3, 0, 3), None, "tied"),
-    "tie without the best": ((1, 0, 0), (0, 3, 3), None, "wrong"),
-    "a single candidate": ((1,), (1,), 0, None),
-    "no gold": (None, (1, 0), 0, None),
-}
+def test_a_file_of_bad_rows_is_an_error_even_then(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"all 2 rows are bad; .*:1: JSON is malformed"):
+        list(read_cases(write(tmp_path / "c.jsonl", "x", "y"), skip_bad=True))
 
 
-@pytest.mark.parametrize(("gold", "scores", "winner", "expected"), STANDINGS.values(), ids=STANDINGS)
-def test_judgments_are_held_against_gold(
-    gold: tuple[float, ...] | None, scores: tuple[float, ...], winner: int | None, expected: str | None
+@given(st.lists(st.binary(max_size=40).map(lambda data: data.replace(b"\n", b"").replace(b"\r", b"")), max_size=8))
+def test_no_bytes_stop_a_reader_that_leaves_bad_rows_out(
+    tmp_path_factory: pytest.TempPathFactory, junk: list[bytes]
 ) -> None:
-    case = Case("x", (Message("user", "?"),), ("a",) * len(scores), gold)
-    assert standing(case, judgment(scores, winner)) == expected
-    correct = {"right": True, "wrong": False, "tied": False, None: None}[expected]
-    assert judgment_row(case, judgment(scores, winner))["correct"] is correct
+    path = tmp_path_factory.getbasetemp() / "junk.jsonl"
+    path.write_bytes(b"\n".join([json.dumps({**ROW, "id": "good"}).encode(), *junk]))
+    if b"\0" in path.read_bytes():  # a binary file is refused as a whole
+        with pytest.raises(BadInput, match="is no UTF-8 text"):
+            list(read_cases(path, skip_bad=True))
+        return
+    cases = read_cases(path, skip_bad=True)
+    assert [case.id for case in cases] == ["good"]
+    said = [line for line in junk if line.removeprefix(b"\xef\xbb\xbf").strip()]
+    assert cases.skipped.count == len(said)
 
 
-@pytest.mark.parametrize(
-    ("kind", "expected"), [("engine_error", "errored"), ("too_long", "errored"), ("ambiguous", "unparsed")]
-)
-def test_failures_are_neither_right_nor_wrong(kind: FailureKind, expected: str) -> None:
-    case = Case("x", (Message("user", "?"),), ("a", "b"), (1, 0))
-    failed = judgment(None, None, kind=kind)
-    assert standing(case, failed) == expected
-    row = judgment_row(case, failed)
-    assert (row["correct"], row["winner"], row["scores"]) == (None, None, None)
-    assert row["failure"] == {"kind": kind, "detail": "why"}
+def test_notes_of_one_kind_are_counted_after_the_first(tmp_path: Path) -> None:
+    notes: list[str] = []
+    rows = [{**ROW, "id": i} for i in range(30)]
+    assert len(list(read_cases(write(tmp_path / "c.jsonl", *rows), notes))) == 30
+    assert len(notes) == 11
+    assert notes[-1].endswith("19 more rows repeat the candidates of an earlier one")
 
 
-def test_an_output_row_has_the_promised_shape() -> None:
-    case = Case("x", (Message("user", "?"),), ("a", "b"), (1, 0))
-    given_ = [Winner(1), Scores((3, 7)), Scores((5, 5)), Tie(), Failure("ambiguous", "two")]
-    row = judgment_row(case, judgment((1, 0), 0, *map(verdict, given_)))
-    assert list(row) == [
-        "id", "winner", "scores", "confidence", "gold", "correct", "failure", "usage", "verdicts",
-    ]  # fmt: skip
-    assert row["usage"] == {"calls": 1, "prompt_tokens": 2, "completion_tokens": 3}
-    assert list(row["verdicts"][0]) == ["order", "winner", "scores", "failure", "trace", "text"]
-    assert [v["winner"] for v in row["verdicts"]] == [1, 1, None, None, None]
-    assert [v["scores"] for v in row["verdicts"]] == [None, (3, 7), (5, 5), None, None]
-    assert row["verdicts"][4]["failure"] == {"kind": "ambiguous", "detail": "two"}
+# ---- formats
+
+PAIR = {"prompt": "2 + 2?", "chosen": "4", "rejected": "5"}
 
 
-# ---- files
+def test_the_columns_of_the_first_row_name_the_format(tmp_path: Path) -> None:
+    cases = read_cases(write(tmp_path / "c.jsonl", PAIR))
+    assert cases.format is None
+    case = next(cases)
+    assert cases.format is not None and cases.format.id == "trl"
+    assert (case.candidates, case.gold, case.id) == (("4", "5"), (1.0, 0.0), case.content())
 
 
-def test_rows_appear_when_all_are_written(tmp_path: Path) -> None:
-    path = tmp_path / "out.jsonl"
-    with write_rows(path) as put:
-        put({"a": 1})
-        assert not path.exists()
-        put({"b": "ü"})
-    assert path.read_text() == '{"a":1}\n{"b":"ü"}\n'
-    assert os.listdir(tmp_path) == ["out.jsonl"]
+def test_a_format_can_be_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "c.jsonl", PAIR)
+    assert next(read_cases(path, format="trl")).gold == (1.0, 0.0)
+    with pytest.raises(BadInput, match=r":1: Object contains unknown field `chosen`"):
+        next(read_cases(path, format="plain"))
+    with pytest.raises(BadInput, match=r"'trll'; known are hh, .*Did you mean trl\?"):
+        read_cases(path, format="trll")
 
 
-def test_an_error_leaves_the_old_file_alone(tmp_path: Path) -> None:
-    path = tmp_path / "out.jsonl"
-    path.write_text("old")
-    with pytest.raises(KeyError), write_rows(path) as put:
-        put({"a": 1})
-        raise KeyError
-    assert path.read_text() == "old"
-    assert (tmp_path / "out.jsonl.partial").read_text() == '{"a":1}\n'
+def test_unknown_columns_are_listed_beside_the_accepted_ones(tmp_path: Path) -> None:
+    with pytest.raises(BadInput) as error:
+        next(read_cases(write(tmp_path / "c.jsonl", {"question": "?", "answer": "!"})))
+    assert "c.jsonl:1: no format has these columns: question, answer;" in str(error.value)
+    assert "plain (prompt, candidates)" in str(error.value)
+    assert "trl (chosen, rejected)" in str(error.value)
 
 
-def test_a_link_keeps_pointing_where_it_did(tmp_path: Path) -> None:
-    (tmp_path / "link").symlink_to(tmp_path / "target")
-    with write_rows(tmp_path / "link") as put:
-        put(1)
-    assert (tmp_path / "link").is_symlink()
-    assert (tmp_path / "target").read_text() == "1\n"
+def test_a_file_that_mixes_formats_is_told_so(tmp_path: Path) -> None:
+    path = write(tmp_path / "c.jsonl", ROW, PAIR)
+    with pytest.raises(BadInput) as error:
+        list(read_cases(path))
+    assert f"{path}:2: Object contains unknown field `chosen`" in str(error.value)
+    assert f"has the columns of trl; a file holds one format, this one plain: {path}:1" in str(error.value)
 
 
-def test_devices_and_standard_output_are_written_directly(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    with write_rows("-") as put:
-        put({"a": 1})
-    assert capfdbinary.readouterr().out == b'{"a":1}\n'
-    with write_rows(os.devnull) as put:
-        put({"a": 1})
-    assert Path(os.devnull).is_char_device()
+# ---- thinking parts
 
 
-def test_a_file_that_cannot_be_written_is_named_before_any_work(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"cannot write .*gone/out"), write_rows(tmp_path / "gone" / "out"):
-        raise AssertionError
+def test_thinking_parts_are_kept_unless_they_are_to_be_stripped(tmp_path: Path) -> None:
+    row = {"prompt": "2 + 2?", "candidates": ["<think>2, 3, 4</think>\n\n4", "5"]}
+    path = write(tmp_path / "c.jsonl", row)
+    assert next(read_cases(path)).candidates == tuple(row["candidates"])
+    assert next(read_cases(path, thoughts="strip")).candidates == ("4", "5")
+
+
+def test_a_candidate_of_thinking_alone_is_a_bad_row(tmp_path: Path) -> None:
+    path = write(tmp_path / "c.jsonl", {"prompt": "2 + 2?", "candidates": ["<think>2, 3", "5"]}, {**ROW, "id": 1})
+    with pytest.raises(BadInput, match=":1: a candidate is empty without its thinking part"):
+        next(read_cases(path, thoughts="strip"))
+    cases = read_cases(path, thoughts="strip", skip_bad=True)
+    assert [case.id for case in cases] == ["1"]
+    assert cases.skipped.count == 1

@@ -1,0 +1,136 @@
+"""What a run would ask and cost, before any call: the dry run.
+
+The strategy is asked what it wants, every prompt is rendered, and what the journal already holds is taken off. Tokens
+are estimates and are called so: prompts by their characters, answers by the mean of those in the journal, and never
+more than `max_tokens`. Nothing is sent, not even to see whether the engine is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from ..budget import Price
+from ..errors import BadInput
+from ..journal import Call, read_journal
+from ..protocols._base import Protocol
+from ..scaling._base import Ask, State, Stop, Strategy
+from ..seeds import derive_seed
+from ..types import Case, Completion, Prompt, Sampling, Trace, Usage, Verdict, Winner, content_hash
+
+__all__ = ["Plan", "plan"]
+
+CHARACTERS = 4
+"""Per token, a common rule for English text; code and other languages have fewer."""
+ROUNDS = 100  # of asking a strategy about one case
+
+
+class Plan(msgspec.Struct):
+    """What a run would do. Tokens are estimates, `most_` is a bound."""
+
+    cases: int = 0
+    """Cases to judge."""
+    calls: int = 0
+    """Calls that are still to be made."""
+    recorded: int = 0
+    """Calls whose answers the journal holds."""
+    unaskable: int = 0
+    """Cases that the protocol cannot show: no call is made for them."""
+    prompt_tokens: int = 0
+    """About how many tokens are read."""
+    completion_tokens: int | None = None
+    """About how many are written; None if the journal holds no answer to go by."""
+    most_completion_tokens: int = 0
+    """How many are written at most."""
+    cost: float | None = None
+    """In the unit of the price file; None without one, or if the answers' length is unknown."""
+    most_cost: float | None = None
+    """The same if every answer is as long as it may be."""
+    seconds: float | None = None
+    """At the given rate; None without one."""
+    adaptive: bool = False
+    """Whether the strategy decides as it goes; counted is what it asks if all verdicts agree."""
+
+
+def plan(
+    cases: Iterable[Case],
+    protocol: Protocol,
+    strategy: Strategy,
+    *,
+    sampling: Sampling,
+    seed: int = 0,
+    journal: str | Path | None = None,
+    price: Price | None = None,
+    rate: float | None = None,
+) -> Plan:
+    """Plan a run; `rate` is calls per second, if it is known. The journal, if there is one, is only read."""
+    answered, mean = _answered(journal, protocol.id)
+    found = Plan()
+    characters = 0
+    for case in cases:
+        asks, rounds = _asks(strategy, case, seed)
+        prompts = {call.key: call.prompt for call in _calls(asks, case, protocol, sampling, seed)}
+        new = [prompt for key, prompt in prompts.items() if key not in answered]
+        found.cases += 1
+        found.adaptive |= rounds > 1
+        found.calls += len(new)
+        found.recorded += len(prompts) - len(new)
+        found.unaskable += not prompts
+        characters += sum(map(_characters, new))
+        found.most_completion_tokens += sum(0 if prompt.conversations else sampling.max_tokens for prompt in new)
+    found.prompt_tokens = -(-characters // CHARACTERS)
+    if mean is not None:
+        found.completion_tokens = min(round(mean * found.calls), found.most_completion_tokens)
+    return _priced(found, price, rate)
+
+
+def _calls(asks: Sequence[Ask], case: Case, protocol: Protocol, sampling: Sampling, seed: int) -> Iterator[Call]:
+    """Key what would be asked about a case, for any model."""
+    for ask in asks:
+        with suppress(BadInput):  # the protocol cannot show it: no call is made
+            drawn = derive_seed(seed, case.id, ask.sample)
+            shown = protocol.render(case.widened(), ask.order)
+            yield Call.of(msgspec.structs.replace(shown, sampling=sampling, seed=drawn, sample=ask.sample), "")
+
+
+def _asks(strategy: Strategy, case: Case, seed: int) -> tuple[list[Ask], int]:
+    """Collect what a strategy asks if all verdicts agree, and in how many rounds."""
+    asks: list[Ask] = []
+    verdicts: list[Verdict] = []
+    for rounds in range(ROUNDS):
+        move = strategy.step(State(case, tuple(verdicts), seed))
+        if isinstance(move, Stop):
+            return asks, rounds
+        asks += move
+        verdicts += [Verdict(case.id, ask.order, Winner(min(ask.order)), Trace(), Completion()) for ask in move]
+    return asks, ROUNDS
+
+
+def _answered(journal: str | Path | None, protocol: str) -> tuple[set[str], float | None]:
+    """Return the keys of recorded calls, whatever model answered, and the mean length of a protocol's answers."""
+    keys: set[str] = set()
+    tokens = calls = 0
+    if journal is not None and Path(journal).exists():
+        for record in read_journal(journal):
+            keys.add(content_hash(msgspec.structs.replace(record.request, model="")))
+            if record.protocol == protocol:
+                tokens, calls = tokens + record.completion.usage.completion_tokens, calls + 1
+    return keys, tokens / calls if calls else None
+
+
+def _characters(prompt: Prompt) -> int:
+    shown = prompt.conversations or (prompt.messages,)
+    return sum(len(message.content) for messages in shown for message in messages) + len(prompt.prefill)
+
+
+def _priced(found: Plan, price: Price | None, rate: float | None) -> Plan:
+    if price is not None:
+        found.most_cost = price.cost(Usage(found.calls, found.prompt_tokens, found.most_completion_tokens))
+        if found.completion_tokens is not None:
+            found.cost = price.cost(Usage(found.calls, found.prompt_tokens, found.completion_tokens))
+    if rate is not None:
+        found.seconds = found.calls / rate
+    return found
