@@ -141,10 +141,9 @@ def ratios(costs: dict[str, Cost]) -> dict[str, float]:
     ours, batched = costs.get("thinkscore"), costs.get("thinkscore, n=8")
     if ours is None:
         return {}
-    cpu = {
-        f"CPU per request, ours / {name}": ours.cpu / cost.cpu for name, cost in costs.items() if "think" not in name
-    }
-    rate = {f"rate, ours / {name}": ours.rate / cost.rate for name, cost in costs.items() if name == "bare aiohttp"}
+    others = {name: cost for name, cost in costs.items() if CLIENTS[name].path != "thinkscore"}
+    cpu = {f"CPU per request, ours / {name}": ours.cpu / cost.cpu for name, cost in others.items()}
+    rate = {f"rate, ours / {name}": ours.rate / cost.rate for name, cost in others.items() if name == "bare aiohttp"}
     verdict = {"CPU per verdict, n=8 / n=1": batched.verdict / ours.verdict} if batched else {}
     return {**cpu, **rate, **verdict}
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 from math import fsum
-from operator import add, itemgetter
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ def read_calibration(path: str | Path) -> Calibration:
     except ValueError as error:
         made = f"make one with: thinkscore calibrate ROWS --out {path}"
         raise BadInput(f"{path} is no calibration ({error}); {made}") from error
-    rising = all(a < b for a, b in zip(found.scores, found.scores[1:], strict=False))
+    rising = all(a < b for a, b in pairwise(found.scores))
     if not rising or list(found.gold) != sorted(found.gold) or not 0 < len(found.scores) == len(found.gold):
         raise BadInput(f"{path} is no calibration: scores must rise, and gold must not fall; as many of each")
     return found
@@ -87,7 +87,8 @@ def fit_calibration(scores: Sequence[float], gold: Sequence[float]) -> Calibrati
         values = [value for _, value in same]
         new = (score * len(values), fsum(values), len(values))
         while steps and _level(steps[-1]) >= _level(new):
-            new = tuple(map(add, steps.pop(), new))  # type: ignore[assignment]
+            old = steps.pop()
+            new = (old[0] + new[0], old[1] + new[1], old[2] + new[2])
         steps.append(new)
     return Calibration(tuple(map(_centre, steps)), tuple(map(_level, steps)), len(scores))
 
@@ -108,7 +109,7 @@ def calibration_error(scores: Sequence[float], gold: Sequence[float], bins: int 
     """
     pairs = sorted(zip(scores, gold, strict=True), key=lambda pair: pair[0])
     edges = [round(number * len(pairs) / bins) for number in range(bins + 1)]
-    parts = [pairs[start:end] for start, end in zip(edges, edges[1:], strict=False) if start < end]
+    parts = [pairs[start:end] for start, end in pairwise(edges) if start < end]
     return fsum(abs(fsum(score - value for score, value in part)) for part in parts) / len(pairs)
 
 

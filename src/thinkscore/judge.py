@@ -24,6 +24,7 @@ import msgspec
 
 from .ask import Asker, TooLong
 from .budget import Budget, Price
+from .calibration import Calibration, read_calibration
 from .data import parse_case, standing
 from .engines._base import Engine
 from .errors import BadInput
@@ -63,8 +64,8 @@ class Judge:
     """Judges cases. Opens its engine at the first call; `close`, a `with` block or garbage collection release it.
 
     `protocol`, `engine` and `strategy` are ids ("rm_r1", "embedded:DIR", "vote:k=8"), paths of your own `.py`, or
-    objects. `journal` is a file that keeps every call. `seed` fixes orders and samples. `calibration` (or its file) turns
-    scores into gold. Raises `BadInput`.
+    objects. `journal` is a file that keeps every call. `seed` fixes orders and samples. `calibration`, or the file of
+    one, turns scores into gold. Raises `BadInput`.
     """
 
     def __init__(

@@ -285,8 +285,8 @@ def with_engine(folder: str, name: str, *batches: Sequence[Prompt]) -> list[list
     """Open an engine from its name alone and complete each batch; skip one that needs more, if it says so plainly."""
 
     async def run() -> list[list[Completion]]:
-        engine = plugins.load(folder, name, Engine)("")
         try:
+            engine = plugins.load(folder, name, Engine)("")
             await engine.open()
         except ThinkscoreError as error:
             assert str(error).strip()

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import typer
 
+from .calibrate import calibrate
 from .demo import demo
 from .diff import diff
 from .export import export
 from .judge import judge
 from .lab import lab
 from .models import models
-from .rescore import rescore
 from .report import report
+from .rescore import rescore
 from .show import show
 from .templates import templates
 
@@ -28,6 +29,7 @@ app.command()(report)
 app.command()(rescore)
 app.command()(export)
 app.command()(diff)
+app.command()(calibrate)
 app.command()(models)
 app.add_typer(lab, name="lab")
 app.add_typer(templates, name="templates")

@@ -10,12 +10,15 @@ from typing import Annotated
 
 import typer
 
-from ..data import Cases, Skipped, read_cases
+from ..data import Cases, Skipped, join_anchors, read_cases
 from ..errors import BadInput
 from ..types import Case
 
-__all__ = ["CaseFile", "Format", "SkipBad", "Thoughts"]
+__all__ = ["Anchors", "CaseFile", "Format", "SkipBad", "Thoughts"]
 
+Anchors = Annotated[
+    str | None, typer.Option("--anchors", help="rows with answers to compare with (strategy anchored), or: reference")
+]
 Format = Annotated[str | None, typer.Option("--format", help="form of the rows: trl, hh, ...; default: by the columns")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="leave out rows that cannot be read; they are counted")]
 Thoughts = Annotated[str, typer.Option("--thoughts", help="keep or strip: <think> parts of candidates")]
@@ -27,18 +30,27 @@ class CaseFile:
     """A case file that may be read more than once; standard input is held in memory for that. Raises `BadInput`."""
 
     def __init__(
-        self, path: Path | str, format: str | None = None, skip_bad: bool = False, thoughts: str = "keep"
+        self,
+        path: Path | str,
+        format: str | None = None,
+        skip_bad: bool = False,
+        thoughts: str = "keep",
+        anchors: str | None = None,
     ) -> None:
         if thoughts not in ("keep", "strip"):
             raise BadInput(f"--thoughts is keep or strip; got {thoughts!r}")
         self.path, self._format, self._skip_bad, self._thoughts = path, format, skip_bad, thoughts
+        self._anchors = anchors
         self._held: list[Case] | None = None
+        self.skipped = Skipped()
+        """What `check` left out."""
 
     def read(self) -> Iterable[Case]:
         """Read the cases."""
         if self._held is None and str(self.path) == "-":
             self._held = list(self._cases([]))
-        return self._cases([]) if self._held is None else self._held
+        cases = self._cases([]) if self._held is None else self._held
+        return cases if self._anchors is None else join_anchors(cases, self._anchors)
 
     def check(self, limit: int | None = None) -> int:
         """Read up to `limit` cases, print what is to be said about them, and return how many there are."""
@@ -47,6 +59,7 @@ class CaseFile:
         if str(self.path) == "-":
             self._held = list(islice(cases, limit))
         count = sum(1 for _ in islice(cases, limit)) if self._held is None else len(self._held)
+        self.skipped = cases.skipped
         _say(notes, cases.skipped)
         return count
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ..report.plan import CHARACTERS, Plan
+from ..report.plan import Plan
 from ..report.terminal import console
 
 __all__ = ["print_plan"]
@@ -27,11 +27,15 @@ def _lines(plan: Plan) -> list[tuple[str, str]]:
         ("calls", f"{plan.calls:,}{recorded}"),
         *([("not shown", f"{plan.unaskable:,} cases do not suit the protocol")] if plan.unaskable else []),
         *([("", "the strategy decides as it goes; counted as if all verdicts agreed")] if plan.adaptive else []),
-        ("prompt tokens", f"about {plan.prompt_tokens:,} ({CHARACTERS} characters each)"),
+        ("prompt tokens", f"about {plan.prompt_tokens:,} ({_rule(plan)})"),
         ("completion tokens", f"{written}, at most {plan.most_completion_tokens:,}"),
         ("cost", _cost(plan)),
         ("time", _time(plan)),
     ]
+
+
+def _rule(plan: Plan) -> str:
+    return "as in the journal" if plan.measured else f"{plan.characters_per_token:g} characters each, a rule of thumb"
 
 
 def _cost(plan: Plan) -> str:

@@ -16,7 +16,7 @@ from ..report.plan import plan
 from ..report.terminal import console, results_table
 from ..scaling._base import parse_strategy
 from ._budget import MaxCost, MaxTotalTokens, Prices, budget_of
-from ._cases import CaseFile, Format, SkipBad, Thoughts
+from ._cases import Anchors, CaseFile, Format, SkipBad, Thoughts
 from ._model import chosen
 from ._plan import print_plan
 from ._run import run
@@ -56,6 +56,8 @@ def judge(
     format: Format = None,
     skip_bad: SkipBad = False,
     thoughts: Thoughts = "keep",
+    anchors: Anchors = None,
+    calibration: Annotated[Path | None, typer.Option(help="turn scores into gold; see `calibrate`")] = None,
     too_long: Annotated[
         str, typer.Option(help="a case that the model cannot read in full: fail, or middle (cut out the middles)")
     ] = "fail",
@@ -68,18 +70,17 @@ def judge(
     as_json: Annotated[bool, typer.Option("--json", help="print one machine-readable object last")] = False,
 ) -> None:
     """Judge every case of a file; rows and journal are kept if you name them."""
-    if guard not in (None, "escape", "none"):
-        raise BadInput(f"--guard is escape or none; got {guard!r}")
-    if too_long not in ("fail", "middle"):
-        raise BadInput(f"--too-long is fail or middle; got {too_long!r}")
+    _one_of("--guard", guard or "escape", "escape", "none")
+    _one_of("--too-long", too_long, "fail", "middle")
     budget = budget_of(max_total_tokens, max_cost, prices)
     choice = chosen(model, protocol, engine, parser, template, temperature, top_p, max_tokens)
     asked = make_protocol(choice.protocol, guard, choice.parser, choice.template)  # type: ignore[arg-type]
-    file = CaseFile(cases, format, skip_bad, thoughts)
+    file = CaseFile(cases, format, skip_bad, thoughts, anchors)
     total = file.check(limit)  # bad rows end the run before the first call is paid
     if dry_run:
         how = asked, parse_strategy(strategy)
-        price = budget.prices.get(make_engine(choice.engine).model)
+        # Some engines know the name of their model only once they are open, and then there is no price for it.
+        price = budget.prices.get(getattr(make_engine(choice.engine), "model", ""))
         planned = plan(
             islice(file.read(), limit), *how, sampling=choice.sampling, seed=seed, journal=journal, price=price
         )
@@ -95,13 +96,19 @@ def judge(
         journal=journal,
         too_long=too_long,  # type: ignore[arg-type]
         budget=budget,
+        calibration=calibration,
     ) as judge:
         _announce(judge)
         summary = run(judge, islice(file.read(), limit), out, choice.protocol, total)
-    _report(summary, judge, choice.protocol, out, as_json)
+    _report(summary, judge, choice.protocol, out, as_json, file.skipped.count)
     failed = sum(summary.failures.values())
     if failed > max_failures * summary.cases:
         raise typer.Exit(1)
+
+
+def _one_of(flag: str, given: str, *accepted: str) -> None:
+    if given not in accepted:
+        raise BadInput(f"{flag} is {' or '.join(accepted)}; got {given!r}")
 
 
 def _announce(judge: Judge) -> None:
@@ -113,9 +120,9 @@ def _announce(judge: Judge) -> None:
         )
 
 
-def _report(summary: Summary, judge: Judge, name: str, out: str | None, as_json: bool) -> None:
+def _report(summary: Summary, judge: Judge, name: str, out: str | None, as_json: bool, skipped: int) -> None:
     manifest = None if judge.journal.path is None else f"{judge.journal.path}.manifest.json"
-    result = summary.as_dict(manifest, judge.budget.price)
+    result = {**summary.as_dict(manifest, judge.budget.price), "skipped": skipped}
     # Standard output belongs to the rows if they go there.
     where = console(stderr=out == "-" or as_json)
     if summary.tally.n:

@@ -12,7 +12,7 @@ from ..errors import BadInput
 from ..judge import Summary
 from ..report.rescore import Changes, read_setup
 from ..report.terminal import console, results_table
-from ._cases import CaseFile, Format, SkipBad, Thoughts
+from ._cases import Anchors, CaseFile, Format, SkipBad, Thoughts
 from ._run import run
 
 __all__ = ["rescore"]
@@ -32,12 +32,13 @@ def rescore(
     format: Format = None,
     skip_bad: SkipBad = False,
     thoughts: Thoughts = "keep",
+    anchors: Anchors = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one machine-readable object last")] = False,
 ) -> None:
     """Judge again from recorded completions, without any call, and count the verdicts that are read differently."""
     recorded = read_setup(journal, protocol, strategy)
     setup = recorded.but(protocol=protocol, strategy=strategy, seed=seed, parser=parser, guard=guard)
-    file = CaseFile(cases, format, skip_bad, thoughts)
+    file = CaseFile(cases, format, skip_bad, thoughts, anchors)
     total = file.check()
     changes = Changes(recorded.make_protocol())
     with setup.replay(journal) as judge:

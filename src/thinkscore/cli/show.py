@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from ..data import read_cases, read_rows
+from ..data import read_rows
 from ..errors import BadInput
 from ..report.terminal import case_view, console
+from ._cases import CaseFile, Format, Thoughts
 
 __all__ = ["show"]
 
@@ -20,12 +21,15 @@ def show(
     cases: Annotated[Path | None, typer.Option(help="the case file, to see question and candidates too")] = None,
     wrong: Annotated[bool, typer.Option("--wrong", help="the first case that was judged wrongly")] = False,
     traces: Annotated[int, typer.Option(help="how many votes to print in full")] = 1,
+    format: Format = None,
+    thoughts: Thoughts = "keep",
 ) -> None:
     """Show one case: what was asked, the judgment, the votes, and what the judge wrote."""
     row = next((row for row in read_rows(rows, dict[str, Any]) if _wanted(row, case_id, wrong)), None)
     if row is None:
         raise BadInput(f"{rows} has no {'case ' + repr(case_id) if case_id else 'wrong case' if wrong else 'case'}")
-    case = None if cases is None else next((case for case in read_cases(cases) if case.id == row["id"]), None)
+    file = None if cases is None else CaseFile(cases, format, True, thoughts)
+    case = None if file is None else next((case for case in file.read() if case.id == row["id"]), None)
     if cases is not None and case is None:
         raise BadInput(f"{cases} has no case {row['id']!r}; name the file that the rows were judged from")
     console().print(case_view(row, case, traces))

@@ -25,8 +25,8 @@ _ACCEPTED = (
 def join_anchors(cases: Iterable[Case], anchors: str | Path | Iterable[Case]) -> Iterator[Case]:
     """Yield each case with the candidates of the anchor rows on its prompt as anchors, after those it has.
 
-    `anchors` is a file, rows as cases, or "reference". A prompt without rows gets none. Raises `BadInput` for anchors of
-    which only some have gold, and for one text with two.
+    `anchors` is a file, rows as cases, or "reference". A prompt without rows gets none. Raises `BadInput` if only some
+    anchors have gold, and for one text with two.
     """
     if anchors == "reference":
         return (_extended(case, _reference(case)) for case in cases)

@@ -81,11 +81,10 @@ SEEDS = 2**31  # servers differ in how large a seed may be; all take this
 FROM_OPENAI = ("https://api.openai.com",)
 
 
-def body(prompts: Sequence[Prompt], address: Address, dialect: Dialect, limit: int | None = None) -> bytes:
-    """Write the request for prompts that differ in their sample only; `limit` is the most tokens to write."""
+def body(prompts: Sequence[Prompt], address: Address, dialect: Dialect, tokens: int) -> bytes:
+    """Write the request for prompts that differ in their sample only; `tokens` is the most to write."""
     first, options = prompts[0], address.options
     sampling = first.sampling
-    tokens = min(limit or sampling.max_tokens, sampling.max_tokens, dialect.reads or sampling.max_tokens)
     messages: list[object] = list(first.messages)
     said: dict[str, object] = {
         "model": dialect.model,
@@ -182,8 +181,19 @@ class Overflow(NamedTuple):
     """Tokens of the prompt."""
     reads: int | None
     """Tokens that the model reads and writes together."""
+    answer: bool = False
+    """Whether the length asked for the answer is part of what does not fit."""
+
+    def room(self, asked: int) -> int | None:
+        """Return the length to ask for instead of `asked`; None if the prompt itself is too long."""
+        if self.prompt and self.reads:
+            left = self.reads - self.prompt
+            return left if 0 < left < asked else None
+        return asked // 4 if self.answer and asked > LEAST else None
 
 
+LEAST = 512
+"""Tokens of an answer that are not made fewer by guessing."""
 _TOO_LONG = re.compile(
     r"context.{0,3}(?:length|size|window)|max_model_len|longer than the model|max_tokens must be at least 1, got 0"
     r"|prompt is too long",
@@ -199,12 +209,17 @@ _HAS = re.compile(
 )
 
 
+_ANSWER = re.compile(
+    r"output tokens and your prompt|in the completion|for the completion|output tokens\. How", re.IGNORECASE
+)
+
+
 def overflow(message: str) -> Overflow | None:
     """Tell whether an error says that prompt or answer is too long, and the numbers where it gives them."""
     if not _TOO_LONG.search(message):
         return None
     reads, has = _READS.search(message), _HAS.search(message)
-    return Overflow(_number(has), _number(reads))
+    return Overflow(_number(has), _number(reads), _ANSWER.search(message) is not None)
 
 
 def _number(match: re.Match[str] | None) -> int | None:

@@ -137,9 +137,9 @@ class Http(Engine):
         options = self._address.options
         return classify(_WAYS.get(options.values) or _WAYS.get(self.dialect.name) or "vllm", options.tokenizer)
 
-    def body(self, prompts: Sequence[Prompt], limit: int | None) -> bytes:
+    def body(self, prompts: Sequence[Prompt], tokens: int) -> bytes:
         """Write the request for prompts that differ in their sample only."""
-        return body(prompts, self._address, self.dialect, limit)
+        return body(prompts, self._address, self.dialect, tokens)
 
     def _chats(self, prompts: Sequence[Prompt], batch: _Batch) -> list[_Chat]:
         """Put what one request can draw together; what cannot be asked is answered at once."""
@@ -195,7 +195,9 @@ class _Chat(Request):
     def __init__(
         self, engine: Http, batch: _Batch, places: list[int], prompts: list[Prompt], limit: int | None = None
     ) -> None:
-        self.engine, self.batch, self.places, self.prompts, self.limit = engine, batch, places, prompts, limit
+        self.engine, self.batch, self.places, self.prompts = engine, batch, places, prompts
+        most = prompts[0].sampling.max_tokens
+        self.limit = limit or min(most, engine.dialect.reads or most)
         self.tokens = sum(len(message.content) for message in prompts[0].messages) / LETTERS
 
     def data(self) -> bytes:
@@ -238,8 +240,9 @@ class _Chat(Request):
     def _failed(self, problem: Problem) -> None:
         """Ask in a way that fits, or give every prompt its error."""
         found = overflow(problem.message)
-        if found and found.prompt and found.reads and found.prompt < found.reads and self.limit is None:
-            self.limit = found.reads - found.prompt  # the prompt fits: the answer gets what is left
+        room = found.room(self.limit) if found else None
+        if room:  # the prompt fits: the answer gets what is left
+            self.limit = room
             self._resume([self])
         elif len(self.prompts) > 1 and _ABOUT_N.search(problem.message):
             self.engine.most = 1

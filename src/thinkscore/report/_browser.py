@@ -59,7 +59,7 @@ def case_view(number: int, case: Case, judgment: Judgment, whole: bool) -> dict[
     quoted: list[list[tuple[tuple[int, int], int]]] = [[] for _ in case.candidates]
     for (v, n), place in found.items():
         candidate = judgment.verdicts[v].trace.evaluation[n].candidate
-        if candidate is not None:
+        if candidate is not None and candidate < len(quoted):
             quoted[candidate] += [(span, v + 1) for span in place.spans]
     return {
         "anchor": anchor,
@@ -99,7 +99,8 @@ def _found(case: Case, note: Note) -> Found:
 
 def _vote(anchor: str, v: int, verdict: Verdict, case: Case, found: dict[tuple[int, int], Found]) -> dict[str, Any]:
     trace, n = verdict.trace, len(case.candidates)
-    name = standing(case, Vote().fold(case, (verdict,), ""))
+    # A vote against an anchor says nothing about which candidate is best.
+    name = None if case.anchors else standing(case, Vote().fold(case, (verdict,), ""))
     return {
         "number": v + 1,
         "says": _says(verdict),

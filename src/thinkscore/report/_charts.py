@@ -106,7 +106,7 @@ def histogram(bars: Sequence[tuple[float, float, int]], unit: str) -> str:
 
 def steps(low: float, high: float, most: int) -> list[float]:
     """Return round numbers, evenly apart, that hold [low, high]: about `most` of them."""
-    if high <= low:
+    if high - low < 1e-9:
         high = low + 1
     rough = (high - low) / most
     power = 10.0 ** floor(log10(rough))

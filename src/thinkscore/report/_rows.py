@@ -10,6 +10,7 @@ import msgspec
 from ..data import read_rows
 from ..errors import BadInput
 from ..types import (
+    Anchor,
     Case,
     Completion,
     Failure,
@@ -50,6 +51,7 @@ class _Row(msgspec.Struct):
     gold: tuple[float, ...] | None = None
     failure: _Failed | None = None
     usage: Usage = Usage()
+    anchors: tuple[float | None, ...] = ()
 
 
 def read_judgments(path: str | Path) -> Iterator[tuple[Case, Judgment]]:
@@ -67,16 +69,17 @@ def read_judgments(path: str | Path) -> Iterator[tuple[Case, Judgment]]:
 
 def _read(row: _Row, path: str | Path) -> tuple[Case, Judgment]:
     shown = max((place + 1 for vote in row.verdicts for place in vote.order), default=0)
-    n = len(row.gold or row.scores or ()) or shown
-    numbers = [given for given in (row.gold, row.scores, *(vote.scores for vote in row.verdicts)) if given is not None]
-    if shown > n or any(len(given) != n for given in numbers):
+    n, k = len(row.gold or row.scores or ()) or shown - len(row.anchors), len(row.anchors)
+    numbers = [given for given in (row.gold, row.scores) if given is not None]
+    votes = [vote.scores for vote in row.verdicts if vote.scores is not None]
+    if shown > n + k or any(len(given) != n for given in numbers) or any(len(given) != n + k for given in votes):
         raise BadInput(f"{path}: gold, scores and orders of case {row.id!r} are of different numbers of candidates")
     verdicts = tuple(
         Verdict(row.id, vote.order, _outcome(vote), vote.trace, Completion(vote.text)) for vote in row.verdicts
     )
     failure = None if row.failure is None else Failure(row.failure.kind, row.failure.detail)
     judgment = Judgment(row.id, row.scores, row.winner, row.confidence, verdicts, row.usage, "", "", failure)
-    return Case(row.id, (), ("",) * n, row.gold), judgment
+    return Case(row.id, (), ("",) * n, row.gold, anchors=tuple(Anchor("", gold) for gold in row.anchors)), judgment
 
 
 def _outcome(vote: _Vote) -> Outcome:

@@ -191,7 +191,7 @@ def _whole(case: Case, texts: Mapping[str, Case]) -> Case:
             f"case {case.id!r} has {len(found.candidates)} candidates and was judged with {len(case.candidates)}; "
             "name the file that the rows were judged from with --cases"
         )
-    return msgspec.structs.replace(found, gold=case.gold)
+    return msgspec.structs.replace(found, gold=case.gold, anchors=case.anchors)
 
 
 def _choices(cases: Sequence[Case]) -> dict[tuple[str, str], int]:

@@ -1,21 +1,24 @@
 """What a run would ask and cost, before any call: the dry run.
 
 The strategy is asked what it wants, every prompt is rendered, and what the journal already holds is taken off. Tokens
-are estimates and are called so: prompts by their characters, answers by the mean of those in the journal, and never
-more than `max_tokens`. Nothing is sent, not even to see whether the engine is there.
+are estimates and are called so: prompts by their characters, at the rate of the calls in the journal if it holds some,
+answers by the mean of those in the journal, and never more than `max_tokens`. Nothing is sent, not even to see whether
+the engine is there.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from ..budget import Price
 from ..errors import BadInput
-from ..journal import Call, read_journal
+from ..journal import Call, Request, read_journal
 from ..protocols._base import Protocol
 from ..scaling._base import Ask, State, Stop, Strategy
 from ..seeds import derive_seed
@@ -41,6 +44,10 @@ class Plan(msgspec.Struct):
     """Cases that the protocol cannot show: no call is made for them."""
     prompt_tokens: int = 0
     """About how many tokens are read."""
+    characters_per_token: float = CHARACTERS
+    """By which they were estimated."""
+    measured: bool = False
+    """Whether that is what the calls in the journal had; else it is a common rule."""
     completion_tokens: int | None = None
     """About how many are written; None if the journal holds no answer to go by."""
     most_completion_tokens: int = 0
@@ -67,13 +74,13 @@ def plan(
     rate: float | None = None,
 ) -> Plan:
     """Plan a run; `rate` is calls per second, if it is known. The journal, if there is one, is only read."""
-    answered, mean = _answered(journal, protocol.id)
-    found = Plan()
+    known = _recorded(journal, protocol.id)
+    found = Plan(characters_per_token=known.per_token or CHARACTERS, measured=known.per_token is not None)
     characters = 0
     for case in cases:
         asks, rounds = _asks(strategy, case, seed)
         prompts = {call.key: call.prompt for call in _calls(asks, case, protocol, sampling, seed)}
-        new = [prompt for key, prompt in prompts.items() if key not in answered]
+        new = [prompt for key, prompt in prompts.items() if key not in known.keys]
         found.cases += 1
         found.adaptive |= rounds > 1
         found.calls += len(new)
@@ -81,9 +88,9 @@ def plan(
         found.unaskable += not prompts
         characters += sum(map(_characters, new))
         found.most_completion_tokens += sum(0 if prompt.conversations else sampling.max_tokens for prompt in new)
-    found.prompt_tokens = -(-characters // CHARACTERS)
-    if mean is not None:
-        found.completion_tokens = min(round(mean * found.calls), found.most_completion_tokens)
+    found.prompt_tokens = math.ceil(characters / found.characters_per_token)
+    if known.written is not None:
+        found.completion_tokens = min(round(known.written * found.calls), found.most_completion_tokens)
     return _priced(found, price, rate)
 
 
@@ -109,19 +116,35 @@ def _asks(strategy: Strategy, case: Case, seed: int) -> tuple[list[Ask], int]:
     return asks, ROUNDS
 
 
-def _answered(journal: str | Path | None, protocol: str) -> tuple[set[str], float | None]:
-    """Return the keys of recorded calls, whatever model answered, and the mean length of a protocol's answers."""
+class _Journal(NamedTuple):
+    """What a journal tells about calls to come."""
+
+    keys: set[str]
+    """The calls it holds, whatever model answered."""
+    written: float | None
+    """Mean length of an answer in tokens."""
+    per_token: float | None
+    """Characters of a prompt per token."""
+
+
+def _recorded(journal: str | Path | None, protocol: str) -> _Journal:
+    """Read a journal, if there is one; lengths are of the protocol's own calls."""
     keys: set[str] = set()
-    tokens = calls = 0
+    cost, characters = Usage(), 0
     if journal is not None and Path(journal).exists():
         for record in read_journal(journal):
             keys.add(content_hash(msgspec.structs.replace(record.request, model="")))
             if record.protocol == protocol:
-                tokens, calls = tokens + record.completion.usage.completion_tokens, calls + 1
-    return keys, tokens / calls if calls else None
+                cost += record.completion.usage
+                characters += _characters(record.request)
+    return _Journal(
+        keys,
+        cost.completion_tokens / cost.calls if cost.calls else None,
+        characters / cost.prompt_tokens if cost.prompt_tokens else None,
+    )
 
 
-def _characters(prompt: Prompt) -> int:
+def _characters(prompt: Prompt | Request) -> int:
     shown = prompt.conversations or (prompt.messages,)
     return sum(len(message.content) for messages in shown for message in messages) + len(prompt.prefill)
 

@@ -57,6 +57,8 @@ class Setup(msgspec.Struct, frozen=True):
 
     def make_protocol(self) -> Protocol:
         """Make the protocol."""
+        if self.guard not in (None, "escape", "none"):
+            raise BadInput(f"guard is escape or none; got {self.guard!r}")
         rest = self.settings.get("rest")
         name = f"{self.protocol}:{rest}" if rest else self.protocol
         return make_protocol(name, self.guard, self.parser, self.template.name)  # type: ignore[arg-type]

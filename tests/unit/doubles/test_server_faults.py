@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thinkscore.doubles.server import Faults, Record, Server, serve_in_thread
+from thinkscore.doubles.server import ChatRequest, Faults, Record, Server, serve_in_thread
 from thinkscore.errors import BadInput
 
 HELLO = [{"role": "user", "content": "Say hello."}]
@@ -89,6 +89,21 @@ def test_a_stalled_client_that_leaves_is_let_go() -> None:
 
     got, (record,) = with_faults(leave, timeout=0.1, faults="stall=1")
     assert (got, record.faults, record.answered) == ("timeout", ["stall"], 0)
+
+
+def test_the_judge_is_not_asked_for_a_client_that_left() -> None:
+    asked: list[int] = []
+
+    def answer(_: ChatRequest, index: int) -> str:
+        asked.append(index)
+        return "yes"
+
+    async def leave(client: aiohttp.ClientSession, server: Server) -> tuple[str, int]:
+        seen = await attempt(client, server)
+        await asyncio.sleep(0.3)
+        return seen, len(asked)
+
+    assert with_faults(leave, timeout=0.05, latency=0.2, answer=answer) == ("timeout", 0)
 
 
 def test_stopping_does_not_wait_for_stalled_requests() -> None:
@@ -173,6 +188,7 @@ def test_a_client_that_retries_loses_nothing_and_the_record_shows_it() -> None:
             seen: list[str] = []
             while not seen or seen[-1] not in ("ok", "400"):
                 seen.append(await attempt(client, server, body))
+                assert len(seen) < 50
             return seen
 
         return await asyncio.gather(*map(insist, bodies)), server.requests

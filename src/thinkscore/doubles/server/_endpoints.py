@@ -106,7 +106,8 @@ class Endpoints:
         choices = [] if fault == "no_choices" else [self._choice(reply, i, fault) for i in range(asked.n)]
         # the prompt is read once, however many answers there are
         read = reply.completions[0].usage.prompt_tokens
-        paid = Usage(1, read, sum(completion.usage.completion_tokens for completion in reply.completions))
+        said = [] if fault in ("no_choices", "no_content") else reply.completions
+        paid = Usage(1, read, sum(completion.usage.completion_tokens for completion in said))
         answer = ChatReply(f"chatcmpl-{seed:016x}", self._model, choices, wire.usage(paid))
         if reply.prompt is not None:
             answer.prompt_logprobs = wire.prompt_logprobs(reply.prompt)
