@@ -63,9 +63,13 @@ def main() -> None:
     parser.add_argument("--slope", type=float, nargs="*", default=[1.0])
     given = parser.parse_args()
     calls = 2 * given.anchors
-    ways = [(f"rm_r1 anchored, slope {s:g}", "rm_r1", f"anchored:anchors={given.anchors},slope={s}", 1) for s in given.slope]
+    ways = [
+        (f"rm_r1 anchored, slope {s:g}", "rm_r1", f"anchored:anchors={given.anchors},slope={s}", 1) for s in given.slope
+    ]
     ways += [(f"deepseek_grm alone, {k} votes", "deepseek_grm", f"vote:k={k}", k) for k in (1, calls)]
-    print(f"{given.n} {given.split} replies, fitted on {given.n} dev replies, {given.anchors} anchors, seed {given.seed}")
+    print(
+        f"{given.n} {given.split} replies, fitted on {given.n} dev replies, {given.anchors} anchors, seed {given.seed}"
+    )
     print("| | rank correlation | calibration error | after the map | calls per reply | tokens per reply | failed |")
     print("|---|---|---|---|---|---|---|")
     for name, protocol, strategy, unit in ways:

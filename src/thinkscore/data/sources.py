@@ -76,7 +76,8 @@ def open_source(path: str | Path) -> Iterator[Source]:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise BadInput(f"{name}: is cut off or damaged ({error}); fetch or pack it again") from error
     except OSError as error:
-        raise BadInput(f"cannot read {name}: {error.strerror or error}; {_ACCEPTED}") from error
+        more = "" if isinstance(error, FileNotFoundError) else f"; {_ACCEPTED}"
+        raise BadInput(f"cannot read {name}: {error.strerror or error}{more}") from error
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from thinkscore.data import case_row, parse_case, read_cases
@@ -177,6 +177,7 @@ def test_a_file_of_bad_rows_is_an_error_even_then(tmp_path: Path) -> None:
         list(read_cases(write(tmp_path / "c.jsonl", "x", "y"), skip_bad=True))
 
 
+@settings(deadline=None)  # files
 @given(st.lists(st.binary(max_size=40).map(lambda data: data.replace(b"\n", b"").replace(b"\r", b"")), max_size=8))
 def test_no_bytes_stop_a_reader_that_leaves_bad_rows_out(
     tmp_path_factory: pytest.TempPathFactory, junk: list[bytes]

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from thinkscore.data import read_cases
+from thinkscore.data import formats, read_cases
+from thinkscore.data.formats._base import load
 from thinkscore.errors import BadInput
 from thinkscore.types import Case
 
@@ -92,6 +93,16 @@ def test_containers_hold_the_same_cases(
     assert read_cases_of(data, f"{name}.gz" if pack is gzip.compress else name) == same(rows)
 
 
+EXAMPLES = [(name, row) for name in formats() for row, _ in load(name).examples]
+
+
+@pytest.mark.parametrize(("name", "row"), EXAMPLES, ids=[f"{name}-{i}" for i, (name, _) in enumerate(EXAMPLES)])
+def test_every_form_can_come_as_a_table(name: str, row: dict[str, Any]) -> None:
+    (expected,), (found,) = same([row]), read_cases_of(table([row]), "x.csv")
+    assert (found.messages, found.candidates, found.gold) == (expected.messages, expected.candidates, expected.gold)
+    assert {(key, str(value)) for key, value in expected.tags.items()} <= set(found.tags.items())
+
+
 def test_conversations_too(tmp_path: Path) -> None:
     assert read_cases_of(array(ROWS), "x.json") == same(ROWS)
 
@@ -109,6 +120,7 @@ def test_nulls_of_typed_tables_are_absent_values() -> None:
     assert [case.tags for case in read_cases_of(parquet(rows), "x.parquet")] == [{"x": 1}, {"y": "z"}]
 
 
+@settings(deadline=None)  # files
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=30), min_size=2, max_size=6, unique=True))
 def test_any_text_survives_a_table(texts: list[str]) -> None:
     rows = [{"prompt": f"?{text}", "chosen": text, "rejected": "x"} for text in texts if "\0" not in text]

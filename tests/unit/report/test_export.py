@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from thinkscore import Judge
@@ -189,6 +189,7 @@ def a_pair(draw: st.DrawFn) -> Case:
     return Case(draw(said), (*before, Message("user", draw(said))), (draw(texts), draw(texts)), gold)
 
 
+@settings(deadline=None)  # files
 @given(a_pair())
 def test_exported_pairs_are_read_back(case: Case) -> None:
     from tempfile import TemporaryDirectory

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from types import UnionType
-from typing import Any, ClassVar, Union, get_args, get_origin
+from typing import Any, ClassVar, Literal, Union, get_args, get_origin
 
 import msgspec
 
@@ -90,6 +90,8 @@ def load(name: str) -> Format:
 
 def recognise(row: Mapping[str, Any]) -> Format | None:
     """Find the format that fits a row best; None if none does."""
+    if isinstance(row, Cells):
+        row = {name: _seen(cell) for name, cell in row.items()}
     best = max(map(load, formats()), key=lambda format: format.fits(row))
     return best if best.fits(row) else None
 
@@ -99,29 +101,43 @@ def _is(value: type) -> bool:
 
 
 @cache
-def _fields(row: type[msgspec.Struct]) -> dict[str, tuple[bool, bool]]:
-    """Map each column to (must be there, may be a string)."""
-    return {
-        field.encode_name: (field.required, str in (field.type, *_union(field.type)))
-        for field in msgspec.structs.fields(row)
-    }
-
-
-def _union(kind: Any) -> tuple[Any, ...]:
-    return get_args(kind) if get_origin(kind) in (Union, UnionType) else ()
+def _fields(row: type[msgspec.Struct]) -> dict[str, tuple[bool, Any]]:
+    """Map each column to (must be there, type)."""
+    return {field.encode_name: (field.required, field.type) for field in msgspec.structs.fields(row)}
 
 
 def _typed(cells: Cells, row: type[msgspec.Struct]) -> dict[str, Any]:
     """Decode the cells of columns that hold no text: lists and numbers are written as JSON there."""
     found: dict[str, Any] = {}
     for name, cell in cells.items():
-        required, text = _fields(row).get(name, (False, True))
+        required, kind = _fields(row).get(name, (False, str))
         if cell or required:
             try:
-                found[name] = cell if text else msgspec.json.decode(cell)
+                found[name] = _value(cell, kind)
             except msgspec.DecodeError as error:
                 raise ValueError(f"the cell in `{name}` must hold JSON: {error}") from error
     return found
+
+
+def _value(cell: str, kind: Any) -> Any:
+    """Take a cell as text where its column may hold text, unless it is a conversation and may be one."""
+    kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    if str in kinds or (get_origin(kind) is Literal and isinstance(get_args(kind)[0], str)):
+        return _seen(cell) if len(kinds) > 1 and _is_talk(_seen(cell)) else cell
+    return msgspec.json.decode(cell)
+
+
+def _seen(cell: str) -> Any:
+    """Show what a cell looks like, to tell formats apart: a list, or else text."""
+    try:
+        return msgspec.json.decode(cell) if cell.startswith("[") else cell
+    except ValueError:
+        return cell
+
+
+def _is_talk(value: object) -> bool:
+    turns = value if isinstance(value, list) else []
+    return bool(turns) and all(isinstance(turn, dict) and {"role", "content"} <= set(turn) for turn in turns)
 
 
 def _label(value: object) -> str | int | None:
