@@ -1,6 +1,6 @@
 """Score single lab replies by comparing them with anchors, and hold the scores against gold.
 
-python runs/anchored.py [--n 200] [--anchors 8] [--split test]
+python runs/anchored.py [--n 200] [--anchors 8] [--split test] [--slope 1 3]
 
 Each case is one reply to score and `--anchors` other replies to the same question with known gold. A pairwise judge
 (rm_r1) scores the reply through strategy `anchored`; deepseek_grm scores it alone, in one prompt, with as many votes as
@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 import numpy as np
@@ -60,6 +62,7 @@ def main() -> None:
     parser.add_argument("--anchors", type=int, default=8)
     parser.add_argument("--split", default="test")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--engine", default="embedded")
     parser.add_argument("--slope", type=float, nargs="*", default=[1.0])
     given = parser.parse_args()
     calls = 2 * given.anchors
@@ -72,18 +75,22 @@ def main() -> None:
     )
     print("| | rank correlation | calibration error | after the map | calls per reply | tokens per reply | failed |")
     print("|---|---|---|---|---|---|---|")
-    for name, protocol, strategy, unit in ways:
-        with Judge(protocol, "embedded", strategy, seed=given.seed) as judge:
-            fitted = judged(judge, lab_cases(given.seed, "dev", given.n, given.anchors), unit)
-            scores, gold, cost, failed = judged(judge, lab_cases(given.seed, given.split, given.n, given.anchors), unit)
-        mapped = list(map(fit_calibration(*fitted[:2]), scores))
-        before, after = calibration_error(scores, gold), calibration_error(mapped, gold)
-        tokens = cost.completion_tokens / given.n
-        print(
-            f"| {name} | {spearman(scores, gold):.3f} | {before:.2f} | {after:.2f} | {cost.calls / given.n:.0f} "
-            f"| {tokens:.0f} | {failed} |",
-            flush=True,
-        )
+    with TemporaryDirectory() as folder:
+        for name, protocol, strategy, unit in ways:
+            # One journal: what differs only in the slope is not asked again.
+            with Judge(protocol, given.engine, strategy, seed=given.seed, journal=Path(folder) / "calls") as judge:
+                fitted = judged(judge, lab_cases(given.seed, "dev", given.n, given.anchors), unit)
+                scores, gold, cost, failed = judged(
+                    judge, lab_cases(given.seed, given.split, given.n, given.anchors), unit
+                )
+            mapped = list(map(fit_calibration(*fitted[:2]), scores))
+            before, after = calibration_error(scores, gold), calibration_error(mapped, gold)
+            tokens = cost.completion_tokens / given.n
+            print(
+                f"| {name} | {spearman(scores, gold):.3f} | {before:.2f} | {after:.2f} | {cost.calls / given.n:.0f} "
+                f"| {tokens:.0f} | {failed} |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import platform
 import sqlite3
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from importlib import metadata
@@ -23,6 +24,8 @@ import msgspec
 
 from .errors import BadInput, ThinkscoreError
 from .types import Completion, Message, Prompt, Sampling, content_hash
+
+_Column = str | int | bytes | None
 
 __all__ = [
     "Call",
@@ -38,26 +41,37 @@ __all__ = [
 
 WINDOW = 0.03  # seconds that an answer may wait for its commit
 CHECKPOINT = 2000  # rows written before the log is moved into the file
-APPLICATION, VERSION = 0x7468736A, 1  # "thsj"
+APPLICATION, VERSION = 0x7468736A, 2  # "thsj"
 
-_COLUMNS = 'key TEXT PRIMARY KEY, case_id TEXT, protocol TEXT, "order" TEXT, sample INTEGER, request TEXT'
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
 PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {VERSION};
-CREATE TABLE calls ({_COLUMNS}, answer TEXT);
-CREATE TABLE errors ({_COLUMNS.replace(" PRIMARY KEY", "")}, error TEXT);
+CREATE TABLE texts (id INTEGER PRIMARY KEY, text TEXT);
+CREATE TABLE calls (
+    id INTEGER PRIMARY KEY, key BLOB,
+    case_id TEXT, protocol TEXT, "order" TEXT, sample INTEGER, system INTEGER, request TEXT
+);
+CREATE TABLE answers (id INTEGER PRIMARY KEY, answer TEXT);
+CREATE TABLE errors (id INTEGER PRIMARY KEY, error TEXT);
 COMMIT;
 """
-_ANNOUNCE = "INSERT OR IGNORE INTO calls VALUES (?, ?, ?, ?, ?, ?, NULL)"
-_ANSWER = "UPDATE calls SET answer = ? WHERE key = ?"
-_FAIL = 'INSERT INTO errors SELECT key, case_id, protocol, "order", sample, request, ? FROM calls WHERE key = ?'
-_LOOKUP = "SELECT key, case_id, sample, CAST(answer AS BLOB) FROM calls WHERE key IN"
-_ANSWERED = """
-SELECT rowid, case_id, protocol, "order", CAST(request AS BLOB), CAST(answer AS BLOB) FROM calls
-WHERE answer IS NOT NULL ORDER BY rowid
+# Rows are only ever added, at the end: no page is written twice, and keys, which are random, are no index in the file.
+_TEXT = "INSERT INTO texts VALUES (?, ?)"
+_ANNOUNCE = "INSERT INTO calls VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_ANSWER = "INSERT INTO answers VALUES (?, ?)"
+_FAIL = "INSERT INTO errors VALUES (?, ?)"
+_FORGET = "DELETE FROM answers WHERE id = ?"
+_INTERRUPTED = """
+INSERT INTO errors SELECT id, 'interrupted before its answer was kept' FROM calls
+WHERE id NOT IN (SELECT id FROM answers) AND id NOT IN (SELECT id FROM errors)
 """
-_FORGET = "DELETE FROM calls WHERE key = ? AND answer IS NULL"
+_KEYS = "SELECT key, id FROM calls JOIN answers USING (id)"
+_LOOKUP = "SELECT id, key, case_id, sample, CAST(answer AS BLOB) FROM answers JOIN calls USING (id) WHERE id IN"
+_ANSWERED = """
+SELECT calls.id, case_id, protocol, "order", CAST(text AS BLOB), CAST(request AS BLOB), CAST(answer AS BLOB)
+FROM answers JOIN calls USING (id) LEFT JOIN texts ON texts.id = system ORDER BY calls.id
+"""
 
 
 class Request(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -97,11 +111,6 @@ class Call(NamedTuple):
         else:
             request = Request("generate", model, p.messages, p.prefill, p.sampling, p.seed, p.sample)
         return cls(content_hash(request), request, prompt)
-
-    def row(self) -> tuple[str | int, ...]:
-        """Return the columns of the announcement."""
-        p = self.prompt
-        return (self.key, p.case.id, p.protocol, _json(p.order), p.sample, _json(self.request))
 
 
 class Record(NamedTuple):
@@ -153,46 +162,60 @@ class FileJournal(Journal):
         try:
             self._db = _connect(self.path)
             self._db.execute("PRAGMA wal_autocheckpoint = 0")  # a commit must not wait for the disk
-            self.interrupted = self._interrupted()
+            with self._db:
+                self.interrupted = self._db.execute(_INTERRUPTED).rowcount
+            self._ids = dict(_guarded(self.path, self._db, _KEYS))
+            self._texts = {text: id_ for id_, text in _guarded(self.path, self._db, "SELECT id, text FROM texts")}
+            (self._last,) = self._db.execute("SELECT ifnull(max(id), 0) FROM calls").fetchone()
         except BaseException:
             self._lock.close()
             raise
-        self._kept: dict[str, Completion] = {}
-        self._failed: list[tuple[str, str]] = []
+        self._kept: dict[int, tuple[str, Completion]] = {}
+        self._failed: list[tuple[int, str]] = []
+        self._sent: dict[str, int] = {}
         self._turn = threading.Lock()
         self._due, self._closing = threading.Event(), threading.Event()
-        self._written = 0
+        self._written, self._committed = 0, 0.0
         self._broken: ThinkscoreError | None = None
         self._writer = threading.Thread(target=self._write, name="journal", daemon=True)
         self._writer.start()
 
     def lookup(self, keys: Sequence[str]) -> dict[str, Completion]:
+        known = [self._ids[hashed] for key in keys if (hashed := bytes.fromhex(key)) in self._ids]
+        if not known:
+            return {}
         with self._turn:
-            found = {key: kept for key in keys if (kept := self._kept.get(key)) is not None}
-            keys = [key for key in keys if key not in found]
-            rows = list(_guarded(self.path, self._db, f"{_LOOKUP} ({','.join('?' * len(keys))})", keys))
-        for key, case_id, sample, answer in rows:
-            try:
-                if answer is not None:
-                    found[key] = _completion(answer)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                self.notes.append(f"{self.path}: case {case_id!r} sample {sample}: damaged ({error}); asked again")
+            found = dict(self._kept[id_] for id_ in known if id_ in self._kept)
+            stored = [id_ for id_ in known if id_ not in self._kept]
+            rows = list(_guarded(self.path, self._db, f"{_LOOKUP} ({','.join('?' * len(stored))})", stored))
+            for id_, key, case_id, sample, answer in rows:
+                try:
+                    found[key.hex()] = _completion(answer)
+                except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                    self._commit([(_FORGET, [(id_,)]), (_FAIL, [(id_, f"damaged: {error}")])])
+                    del self._ids[key]
+                    note = f"{self.path}: case {case_id!r} sample {sample}: damaged ({error}); asked again"
+                    self.notes.append(note)
         return found
 
     def announce(self, calls: Sequence[Call]) -> None:
-        rows = [call.row() for call in calls]
         with self._turn:
-            self._commit([(_ANNOUNCE, rows)])
+            texts: list[tuple[int, str]] = []
+            rows = [self._row(call, texts) for call in calls]
+            self._commit([(_TEXT, texts), (_ANNOUNCE, rows)])
 
     def record(self, calls: Sequence[Call], completions: Sequence[Completion]) -> None:
         with self._turn:
             self._check()
             for call, done in zip(calls, completions, strict=True):
+                id_ = self._sent.pop(call.key)
                 if done.finish == "error":
-                    self._failed.append((done.error or "", call.key))
+                    self._failed.append((id_, done.error or ""))
                 else:
-                    self._kept[call.key] = done
-        self._due.set()
+                    self._kept[id_] = call.key, done
+                    self._ids[bytes.fromhex(call.key)] = id_
+        if not self._due.is_set():
+            self._due.set()
 
     def close(self) -> None:
         if self._closing.is_set():
@@ -210,37 +233,42 @@ class FileJournal(Journal):
         if self._broken is not None:
             raise self._broken
 
-    def _interrupted(self) -> int:
-        """Count the calls without an answer and file them as errors: the audit log keeps that they were sent."""
-        with self._db:
-            move = _FAIL.replace("WHERE key = ?", "WHERE answer IS NULL")
-            count = self._db.execute(move, ("interrupted before its answer was kept",)).rowcount
-            self._db.execute("DELETE FROM calls WHERE answer IS NULL")
-        return count
+    def _row(self, call: Call, texts: list[tuple[int, str]]) -> tuple[_Column, ...]:
+        """Write a call as a row; a system message, which many calls share, is kept once (and added to `texts`)."""
+        self._last += 1
+        self._sent[call.key] = self._last
+        p, request = call.prompt, call.request
+        system = None
+        if request.messages and request.messages[0].role == "system":
+            text = request.messages[0].content
+            if text not in self._texts:
+                self._texts[text] = len(self._texts) + 1
+                texts.append((self._texts[text], text))
+            system = self._texts[text]
+            request = msgspec.structs.replace(request, messages=request.messages[1:])
+        key = bytes.fromhex(call.key)
+        return (self._last, key, p.case.id, p.protocol, _json(p.order), p.sample, system, _json(request))
 
     def _write(self) -> None:
         """Commit what waits, a window after it came; the body of the writer thread."""
         while not self._closing.is_set():
             self._due.wait()
             self._closing.wait(WINDOW / 2)
+            if time.monotonic() - self._committed < WINDOW / 2:
+                continue  # an announcement took everything along, or what waits is young
             self._due.clear()
             with self._turn, suppress(ThinkscoreError):  # told to the next caller
                 self._commit([])
             if self._written >= CHECKPOINT:
                 self._checkpoint()
 
-    def _commit(self, writes: Sequence[tuple[str, Sequence[tuple[str | int, ...]]]]) -> None:
+    def _commit(self, writes: Sequence[tuple[str, Sequence[tuple[_Column, ...]]]]) -> None:
         """Write and commit, with the answers and errors that wait; whoever calls has the turn."""
         self._check()
-        answers = [(_json(done), key) for key, done in self._kept.items()]
-        waiting: list[tuple[str, Sequence[tuple[str | int, ...]]]] = [
-            (_ANSWER, answers),
-            (_FAIL, self._failed),
-            (_FORGET, [(key,) for _, key in self._failed]),
-        ]
+        answers = [(id_, _json(done)) for id_, (_, done) in self._kept.items()]
         try:
             with self._db:
-                for statement, rows in (*waiting, *writes):
+                for statement, rows in ((_ANSWER, answers), (_FAIL, self._failed), *writes):
                     if rows:
                         self._db.executemany(statement, rows)
                         self._written += len(rows)
@@ -249,6 +277,7 @@ class FileJournal(Journal):
             raise self._broken from error
         self._kept.clear()
         self._failed.clear()
+        self._committed = time.monotonic()
 
     def _checkpoint(self) -> None:
         """Move the log into the file, beside the writes, which go on."""
@@ -275,10 +304,10 @@ def read_journal(path: str | Path) -> Iterator[Record]:
     """
     connection = _connect(Path(path), read_only=True)
     try:
-        for row, case_id, protocol, order, request, answer in _guarded(path, connection, _ANSWERED):
+        for row, case_id, protocol, order, system, request, answer in _guarded(path, connection, _ANSWERED):
             try:
                 places = msgspec.json.decode(order, type=tuple[int, ...])
-                record = Record(case_id, protocol, places, _request(request), _completion(answer))
+                record = Record(case_id, protocol, places, _whole(request, system), _completion(answer))
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise BadInput(f"{path}: row {row} (case {case_id!r}) is damaged: {error}") from error
             yield record
@@ -318,6 +347,14 @@ def _commit() -> str | None:
 
 _request = msgspec.json.Decoder(Request).decode
 _completion = msgspec.json.Decoder(Completion).decode
+
+
+def _whole(request: bytes, system: bytes | None) -> Request:
+    """Read a request with the system message that it shares with others."""
+    read = _request(request)
+    if system is None:
+        return read
+    return msgspec.structs.replace(read, messages=(Message("system", system.decode()), *read.messages))
 
 
 def _json(value: object) -> str:
@@ -370,7 +407,7 @@ _PRAGMAS = ("application_id", "user_version")
 
 
 def _guarded(
-    path: str | Path, connection: sqlite3.Connection, query: str, values: Sequence[str] = ()
+    path: str | Path, connection: sqlite3.Connection, query: str, values: Sequence[int] = ()
 ) -> Iterator[tuple[Any, ...]]:
     """Run a query; a file that is damaged below the level of rows is named."""
     try:

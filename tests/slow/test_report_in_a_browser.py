@@ -21,7 +21,7 @@ from thinkscore.data import judgment_row, write_rows
 from thinkscore.judge import Judge
 from thinkscore.lab import world
 from thinkscore.report.page import write_report
-from thinkscore.types import Case
+from thinkscore.types import Case, Criterion
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="no chromium here")]
@@ -119,6 +119,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with write_rows(folder / "rows.jsonl") as put:
         for i, (case, judgment) in enumerate(pairs):
             if i == 0:
+                trace = msgspec.structs.replace(judgment.verdicts[0].trace, rubric=(Criterion(EVIL, weight=1),))
+                verdict = msgspec.structs.replace(judgment.verdicts[0], trace=trace)
+                judgment = msgspec.structs.replace(judgment, verdicts=(verdict, *judgment.verdicts[1:]))
                 case = msgspec.structs.replace(
                     case, id=EVIL, candidates=(EVIL, EVIL), tags={"family": EVIL, EVIL: EVIL}
                 )

@@ -110,7 +110,8 @@ def test_errors_are_kept_but_never_served(path: Path) -> None:
     journal.close()
     assert len(list(read_journal(path))) == 2
     with sqlite3.connect(path) as db:
-        assert db.execute('SELECT case_id, protocol, "order", sample, error FROM errors').fetchall() == [
+        query = 'SELECT case_id, protocol, "order", sample, error FROM errors JOIN calls USING (id)'
+        assert db.execute(query).fetchall() == [
             ("c1", "rm_r1", "[1,0]", 0, "no luck")
         ]
     db.close()
@@ -126,7 +127,7 @@ def test_calls_without_an_answer_are_counted_once_and_filed(path: Path) -> None:
         assert journal.interrupted == expected
         journal.close()
     with sqlite3.connect(path) as db:
-        assert db.execute("SELECT sample, error FROM errors").fetchall() == [
+        assert db.execute("SELECT sample, error FROM errors JOIN calls USING (id)").fetchall() == [
             (1, "interrupted before its answer was kept"),
             (2, "interrupted before its answer was kept"),
         ]
@@ -186,7 +187,8 @@ def test_a_missing_folder_and_a_folder_are_named(tmp_path: Path) -> None:
 
 def damage(path: Path, column: str, value: bytes) -> None:
     with sqlite3.connect(path) as db:
-        db.execute(f"UPDATE calls SET {column} = CAST(? AS TEXT) WHERE sample = 0", (value,))
+        table = "answers" if column == "answer" else "calls"
+        db.execute(f"UPDATE {table} SET {column} = CAST(? AS TEXT) WHERE id = 1", (value,))
     db.close()
 
 

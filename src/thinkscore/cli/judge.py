@@ -29,7 +29,7 @@ def judge(
         Path, typer.Argument(help="rows with prompt, candidates and if known gold; or TRL, HH, ... (docs/data.md)")
     ],
     protocol: Annotated[
-        str | None, typer.Option(help="rm_r1, rrm, deepseek_grm, verdict_only ..., or a path to your own .py")
+        str | None, typer.Option(help="rm_r1, rrm, deepseek_grm, rubric:FILE ..., or a path to your own .py")
     ] = None,
     model: Annotated[
         str | None, typer.Option(help="a released checkpoint (see `models`): sets what you do not")

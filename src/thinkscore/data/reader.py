@@ -21,6 +21,7 @@ from .thoughts import Thoughts, without_thoughts
 
 __all__ = ["Cases", "Skipped", "read_cases"]
 
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
 _LISTED = 10  # reasons, and notes of one kind, that are kept word for word
 
 
@@ -146,7 +147,7 @@ def _mapping(item: Item) -> dict[str, Any]:
     """Take a row out of what a source gave."""
     if isinstance(item, Unreadable):
         raise ValueError(item.reason)
-    return msgspec.json.decode(item, type=dict[str, Any]) if isinstance(item, bytes) else item
+    return _decode(item) if isinstance(item, bytes) else item
 
 
 def _tried(item: Item) -> dict[str, Any] | None:

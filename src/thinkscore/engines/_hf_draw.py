@@ -32,6 +32,8 @@ class Sampler:
         self.uniforms_RT = torch.from_numpy(np.stack(uniforms_RT)).to(device)
         self.temperature_R1 = _column([row.sampling.temperature for row in rows], device)
         self.top_p_R1 = _column([row.sampling.top_p for row in rows], device)
+        self.draws = any(row.sampling.temperature > 0 for row in rows)
+        self.cuts = any(row.sampling.top_p < 1 for row in rows)
         self.room_R1 = _column([row.room for row in rows], device)
         self.tokens_TR: list[Any] = []
         self.logprobs_TR: list[Any] = []
@@ -60,11 +62,11 @@ class Sampler:
 
     def _draw(self, logits_RV: Any, uniforms_R1: Any) -> Any:
         likeliest_R1 = logits_RV.argmax(-1, keepdim=True)
-        sampled = self.temperature_R1 > 0
-        if not sampled.any():
+        if not self.draws:
             return likeliest_R1
+        sampled = self.temperature_R1 > 0
         weights_RV = torch.softmax(logits_RV / torch.where(sampled, self.temperature_R1, 1.0), -1)
-        if (self.top_p_R1 < 1).any():
+        if self.cuts:
             weights_RV = _cut(weights_RV, self.top_p_R1)
         below_RV = weights_RV.cumsum(-1)
         total_R1 = below_RV[:, -1:]

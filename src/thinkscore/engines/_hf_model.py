@@ -52,16 +52,7 @@ class Model:
         source = {"revision": options.revision or None, "trust_remote_code": options.trust_remote_code}
         config = transformers.AutoConfig.from_pretrained(name, **source)
         self.scalar = _is_scalar(config, options.adapter)
-        auto = transformers.AutoModelForSequenceClassification if self.scalar else transformers.AutoModelForCausalLM
-        labels = {"num_labels": 1} if self.scalar and options.adapter else {}
-        how = {"attn_implementation": options.attn} if options.attn else {}
-        dtype = options.dtype if options.dtype != "auto" or device.type != "cpu" else "float32"
-        model = auto.from_pretrained(name, dtype=dtype, **source, **labels, **how)
-        if options.adapter:
-            model = _adapted(model, options.adapter)
-        if self.scalar and model.config.num_labels != 1:
-            raise BadInput(f"{name} has {model.config.num_labels} labels; a scalar reward model has one")
-        self.model = model.to(device).eval().requires_grad_(False)
+        self.model = _weights(options, self.scalar, device, source).to(device).eval().requires_grad_(False)
         kept = options.adapter and (Path(options.adapter) / "tokenizer_config.json").is_file()
         tokenizer = transformers.AutoTokenizer.from_pretrained(*([options.adapter] if kept else [name]), **source)
         self.chat = Chat(tokenizer)
@@ -131,6 +122,22 @@ def _is_scalar(config: Any, adapter: str) -> bool:
     return bool(adapter) and _json(Path(adapter) / "adapter_config.json").get("task_type") == "SEQ_CLS"
 
 
+def _weights(options: Options, scalar: bool, device: Any, source: dict[str, Any]) -> Any:
+    """Load the model, with its adapter merged into it. Raises `BadInput` for one whose head is not what it seems."""
+    auto = transformers.AutoModelForSequenceClassification if scalar else transformers.AutoModelForCausalLM
+    new_head = scalar and bool(options.adapter)  # the adapter brings the head
+    how: dict[str, Any] = {"num_labels": 1} if new_head else {}
+    how |= {"attn_implementation": options.attn} if options.attn else {}
+    how["dtype"] = options.dtype if options.dtype != "auto" or device.type != "cpu" else "float32"
+    model, found = auto.from_pretrained(options.model, output_loading_info=True, **source, **how)
+    if found["missing_keys"] and not new_head:  # transformers would make them up
+        lacking = ", ".join(sorted(found["missing_keys"])[:3])
+        raise BadInput(f"{options.model} lacks weights that a {type(model).__name__} needs: {lacking}")
+    if scalar and model.config.num_labels != 1:
+        raise BadInput(f"{options.model} has {model.config.num_labels} labels; a scalar reward model has one")
+    return _adapted(model, options.adapter) if options.adapter else model
+
+
 def _adapted(model: Any, adapter: str) -> Any:
     peft = require("peft", "train")
     with warnings.catch_warnings():  # peft 0.21 uses a name that transformers 5.23 deprecates
@@ -157,8 +164,7 @@ def _identity(options: Options, config: Any, model: Any) -> str:
     commit = getattr(config, "_commit_hash", None) or options.revision or "main"
     parts = [fingerprint(folder) if folder.is_dir() else f"{options.model}@{commit}"]
     if options.adapter:
-        adapter = Path(options.adapter)
-        parts.append(fingerprint(adapter) if adapter.is_dir() else options.adapter)
+        parts.append(fingerprint(Path(options.adapter)))
     return ":".join(["hf", *parts, str(model.dtype).removeprefix("torch.")])
 
 

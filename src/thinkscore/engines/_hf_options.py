@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Literal
 from urllib.parse import unquote
 
@@ -18,7 +19,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: str = ""
     """A folder, or an id on the Hugging Face Hub."""
     adapter: str = ""
-    """A LoRA adapter (folder or id), merged into the model; its tokenizer is used if it brings one."""
+    """Folder of a LoRA adapter, merged into the model; its tokenizer is used if it brings one."""
     revision: str = ""
     """Branch, tag or commit on the Hub."""
     device: str = "auto"
@@ -39,12 +40,12 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Read the part of the URI after `hf:`. Raises `BadInput` that names what is accepted."""
         model, _, query = rest.partition("?")
         pairs = [part.partition("=") for part in query.split("&") if part]
-        given = {name: unquote(value) for name, _, value in pairs}
+        given = {"model": os.path.expanduser(model)} | {name: unquote(value) for name, _, value in pairs}
         switch = given.get("trust_remote_code")
         if switch is not None:
             given["trust_remote_code"] = {"yes": "true", "no": "false"}.get(switch, switch)
         try:
-            return msgspec.convert({**given, "model": model}, cls, strict=False)
+            return msgspec.convert(given, cls, strict=False)
         except msgspec.ValidationError as error:
             names = ", ".join(name for name in cls.__struct_fields__ if name != "model")
             raise BadInput(f"got hf:{rest}: {error}; use hf:ID_OR_DIR?name=value&name=value with {names}") from error

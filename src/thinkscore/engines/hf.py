@@ -62,11 +62,13 @@ class Hf(Engine):
 
     async def open(self) -> None:
         """Load the model. Raises `EngineUnavailable` if there is none, `MissingExtra` without transformers."""
-        name = self.options.model
+        name, adapter = self.options.model, self.options.adapter
         if not name:
             raise BadInput("got hf without a model; use hf:ID_OR_DIR, a folder or an id on the Hugging Face Hub")
-        if name[0] in "./~" and not Path(name).is_dir():
+        if name[0] in "./" and not Path(name).is_dir():
             raise EngineUnavailable(f"there is no model folder {name}")
+        if adapter and not (Path(adapter) / "adapter_config.json").is_file():
+            raise EngineUnavailable(f"there is no LoRA adapter in {adapter}: adapter_config.json is missing")
         if (Path(name) / "adapter_config.json").is_file() and not (Path(name) / "config.json").is_file():
             raise BadInput(f"{name} is an adapter; use hf:BASE_MODEL?adapter={name}")
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="thinkscore-hf")

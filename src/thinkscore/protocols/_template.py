@@ -24,6 +24,7 @@ _MARK = re.compile(r"^=== (?:(system|user|turns)|scores (\d{1,4}) (\d{1,4})) ===
 _EACH = re.compile(r"\{each\}\n(.*?)\n\{end\}", re.DOTALL)
 _SLOT = re.compile(r"(?<![\\\w{])\{([a-z_]+)\}")
 _GAP = r"[\s\x00-\x1f\u200b-\u200f\u2060\ufeff]"  # white space, and what looks like none
+_START = r"(?:^|[\r\x0b\x0c\x85\u2028\u2029])[ \t\u200b-\u200f\u2060\ufeff]*"
 _SPEAKERS = ("User:", "System:", "Assistant:", "Chatbot A:", "Chatbot B:")
 
 
@@ -111,7 +112,7 @@ def delimiters(template: Template, *, transcripts: bool) -> re.Pattern[str]:
     firm, loose = (
         "|".join(_loosely(line) for line in sorted(lines) if re.search(r"\w", line)) for lines in (anywhere, at_start)
     )
-    return re.compile(rf"^[ \t]*(?=(?:{loose or '(?!)'}))\S|(?=(?:{firm or '(?!)'}))\S", re.MULTILINE | re.IGNORECASE)
+    return re.compile(rf"{_START}(?=(?:{loose or '(?!)'}))\S|(?=(?:{firm or '(?!)'}))\S", re.MULTILINE | re.IGNORECASE)
 
 
 def _loosely(line: str) -> str:

@@ -15,7 +15,7 @@ from ._base import Guard
 _GAP = r"[\s\x00-\x1f\u200b-\u200f\u2060\ufeff]*"
 # Every tag that a prompt of ours uses as a delimiter or that an answer may hold, and the marks of chat templates.
 _TAG = re.compile(
-    rf"[<＜﹤](?={_GAP}/?{_GAP}(?:question|conversation|response_\w+|assistant_\d+|think|type|rubric|justify|solution"
+    rf"[<＜﹤](?={_GAP}(?:/{_GAP})?(?:question|conversation|response_\w+|assistant_\d+|think|type|rubric|justify|solution"
     rf"|eval|system|user|assistant|quote_\w+|summary_\w+|answer|start_of_turn|end_of_turn|s|bos|eos)\b"
     rf"|{_GAP}[|｜])|\[(?=/?INST\])",
     re.IGNORECASE,

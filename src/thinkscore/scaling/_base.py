@@ -86,8 +86,10 @@ def balanced_order(case: Case, seed: int, sample: int) -> tuple[int, ...]:
     allows, and the first k are the same whatever k is. Pairs alternate.
     """
     n = len(case.candidates)
-    # One square serves all samples of a pair: redrawn ones could show the same order twice in a row.
-    square = random.Random(derive_seed(seed, case.id, "order", 0 if n == 2 else sample // n))
+    if n == 2:  # pairs alternate, from a place that a coin decides
+        first = (derive_seed(seed, case.id, "order") + sample) % 2
+        return first, 1 - first
+    square = random.Random(derive_seed(seed, case.id, "order", sample // n))
     people, places = square.sample(range(n), n), square.sample(range(n), n)
     return tuple(people[(place + sample) % n] for place in places)
 

@@ -88,8 +88,8 @@ def their_logprobs(folder: Path, ids: Sequence[int], start: int) -> list[float]:
 def lab_prompts() -> list[Prompt]:
     asked = []
     for i, case in enumerate(world.make(5, "test", 6)):
-        shown = load("protocols", "rm_r1", Protocol)().render(case, (0, 1))
-        drawn = Sampling((0.0, 0.8, 1.3)[i % 3], top_p=(0.9, 1.0)[i // 3], max_tokens=(400, 40, 60)[i % 3])
+        shown = load("protocols", ("rm_r1", "verdict_only")[i % 2], Protocol)().render(case, (0, 1))
+        drawn = Sampling((0.0, 0.8, 1.3)[i % 3], top_p=(0.9, 1.0)[i // 3], max_tokens=60)
         asked.append(msgspec.structs.replace(shown, sampling=drawn, seed=50 + i))
     return asked
 
@@ -235,7 +235,7 @@ def test_a_prefill_continues_the_last_message_as_transformers_does(writer: Path)
 def test_a_template_that_ends_with_a_newline_and_one_that_dates_itself(writer: Path) -> None:
     """Jinja drops the newline; the date is not the day's."""
     tokenizer = transformers.AutoTokenizer.from_pretrained(writer)
-    tokenizer.chat_template = "{{ strftime_now('%d %b %Y') }} {{ messages[0].content }}{% if false %}{% endif %}\n"
+    tokenizer.chat_template = "{{ strftime_now('%d %b %Y') }} {{ messages[0].content }}\n"
     read = Chat(tokenizer)
     assert read.continuation((), read.ids((Message("user", "Hi"),), " there")) == "26 Jul 2024 Hi there"
 
@@ -249,12 +249,12 @@ def test_text_that_is_no_text_is_an_error_of_its_item(writer: Path) -> None:
 
 def test_a_prompt_that_is_too_long_says_by_how_much(writer: Path) -> None:
     asked = [prompt("x" * 600), prompt("y" * 20, Sampling(0.0, max_tokens=900))]
-    ((long, full),) = complete(f"hf:{writer}", asked)
+    ((long,),) = complete(f"hf:{writer}", asked[:1])
     count = len("<|user|><|assistant|>") + 600 + 2
     assert long.error == f"too long: the prompt has {count} tokens; the model reads 512, its own answer included"
-    assert full.usage.prompt_tokens + full.usage.completion_tokens == 512
-    ((narrow,),) = complete(f"hf:{writer}?context=64", asked[1:])
+    ((longer, narrow),) = complete(f"hf:{writer}?context=64", asked)
     assert narrow.usage.prompt_tokens + narrow.usage.completion_tokens == 64
+    assert "the model reads 64, " in (longer.error or "")
 
 
 # ---- scoring
@@ -430,6 +430,8 @@ def test_a_large_file_of_weights_is_known_by_every_tensor(tmp_path: Path) -> Non
         ("hf:DIR?batch=0", BadInput, "batch"),
         ("hf:DIR?dtype=int3", BadInput, "dtype"),
         ("hf:{writer}?device=toaster", EngineUnavailable, "toaster"),
+        ("hf:{writer}?adapter={empty}", EngineUnavailable, "no LoRA adapter"),
+        ("hf:{headless}", BadInput, "lacks weights that a Qwen3ForCausalLM needs: lm_head.weight"),
         ("hf:{empty}", EngineUnavailable, "cannot be loaded from the folder"),
         ("hf:{mute}", BadInput, "no chat template"),
     ],
@@ -437,12 +439,14 @@ def test_a_large_file_of_weights_is_known_by_every_tensor(tmp_path: Path) -> Non
 def test_what_cannot_be_used_is_said_plainly(
     uri: str, kind: type[ThinkscoreError], said: str, writer: Path, tmp_path: Path
 ) -> None:
-    empty, mute = tmp_path / "empty", tmp_path / "mute"
+    empty, mute, headless = (tmp_path / name for name in ("empty", "mute", "headless"))
     empty.mkdir()
-    shutil.copytree(writer, mute)
+    for folder in (mute, headless):
+        shutil.copytree(writer, folder)
     (mute / "chat_template.jinja").unlink()
+    transformers.AutoModelForCausalLM.from_pretrained(writer).model.save_pretrained(headless)
     with pytest.raises(kind, match=said) as raised:
-        complete(uri.format(writer=writer, empty=empty, mute=mute), [prompt("A")])
+        complete(uri.format(writer=writer, empty=empty, mute=mute, headless=headless), [prompt("A")])
     assert "\n" not in str(raised.value)
 
 
@@ -469,7 +473,7 @@ def test_an_engine_that_is_not_open_says_so(writer: Path) -> None:
 
 @pytest.mark.gpu
 def test_a_gpu_says_what_the_cpu_says() -> None:
-    greedy = [msgspec.structs.replace(asked, sampling=Sampling(0.0, max_tokens=60)) for asked in lab_prompts()]
+    greedy = [msgspec.structs.replace(asked, sampling=Sampling(0.0, max_tokens=300)) for asked in lab_prompts()]
     (cpu,), (gpu,) = complete(f"hf:{PACKAGED}?device=cpu", greedy), complete(f"hf:{PACKAGED}?device=cuda", greedy)
     for mine, other in zip(cpu, gpu, strict=True):
         assert mine.text == other.text

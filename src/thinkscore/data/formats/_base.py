@@ -66,8 +66,8 @@ class Format(ABC):
         given = _typed(row, self.row) if isinstance(row, Cells) else row
         case = self.case(msgspec.convert(given, self.row))
         _check(case)
-        others = {name: value for name, value in given.items() if name not in _fields(self.row)}
-        tags = {name: label for name, value in others.items() if (label := _label(value)) is not None}
+        others = given.keys() - _fields(self.row).keys()
+        tags = {name: label for name in given if name in others and (label := _label(given[name])) is not None}
         return msgspec.structs.replace(case, tags=tags | case.tags) if tags else case
 
 
