@@ -31,8 +31,8 @@ PAIRS = {
     "labels": "Question: {question}\nFirst answer: {answer_a}\nSecond answer: {answer_b}\nVerdict:",
     "turns": "=== system ===\nJudge.\n=== user ===\n<q>{question}</q><a>{answer_a}</a><b>{answer_b}</b>\n"
     "=== turns ===\n[The Start of the Conversation between Chatbot A and the Client]\n{conversation_a}\n[The End of "
-    "the Conversation between Chatbot A and the Client]\n\n[The Start of the Conversation between Chatbot B and the Client]\n"
-    "{conversation_b}\n[The End of the Conversation between Chatbot B and the Client]\n",
+    "the Conversation between Chatbot A and the Client]\n\n[The Start of the Conversation between Chatbot B and the "
+    "Client]\n{conversation_b}\n[The End of the Conversation between Chatbot B and the Client]\n",
 }
 LISTS = {
     "blocks": "#### Conversation Context ####\n{context}\n\n#### Responses to be Scored ####\n\n{each}\n[The Begin of "

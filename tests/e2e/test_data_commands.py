@@ -49,7 +49,7 @@ def test_other_forms_are_judged_and_bad_rows_counted(tmp_path: Path) -> None:
     refused = thinkscore("judge", "pairs.jsonl.gz", *JUDGE, cwd=tmp_path, check=2)
     assert "pairs.jsonl.gz:5: JSON is malformed" in refused.stderr
     done = thinkscore("judge", "pairs.jsonl.gz", *JUDGE, "--skip-bad", cwd=tmp_path)
-    assert "1 bad rows were left out; the first:" in done.stderr
+    assert "bad rows left out: 1; the first:" in done.stderr
     assert (result(done)["cases"], result(done)["skipped"]) == (4, 1)
     assert result(done)["tally"]["n"] == 4
 

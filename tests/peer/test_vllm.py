@@ -33,7 +33,7 @@ CLOSE = 1e-3
 @pytest.fixture
 def uri(vllm, monkeypatch):
     monkeypatch.setenv("THINKSCORE_API_KEY", vllm.key)
-    return f"{vllm.url}?model={vllm.model}&n={N}&logprobs=1"
+    return f"{vllm.url}?model={vllm.model}&n={N}&logprobs=1&concurrency=16"
 
 
 @pytest.fixture(scope="module")

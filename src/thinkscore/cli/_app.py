@@ -7,6 +7,7 @@ import typer
 from .calibrate import calibrate
 from .demo import demo
 from .diff import diff
+from .engines import engines
 from .export import export
 from .judge import judge
 from .lab import lab
@@ -33,6 +34,7 @@ app.command()(calibrate)
 app.command()(models)
 app.add_typer(lab, name="lab")
 app.add_typer(templates, name="templates")
+app.add_typer(engines, name="engines")
 
 
 @app.callback()

@@ -16,7 +16,8 @@ MaxTotalTokens = Annotated[
 ]
 MaxCost = Annotated[float | None, typer.Option("--max-cost", help="never spend more money than this; needs --prices")]
 Prices = Annotated[
-    Path | None, typer.Option("--prices", help='JSON or TOML: {"MODEL": {"prompt": 0.1, "completion": 0.4}} per million')
+    Path | None,
+    typer.Option("--prices", help='JSON or TOML: {"MODEL": {"prompt": 0.1, "completion": 0.4}} per million'),
 ]
 
 

@@ -81,6 +81,6 @@ def _say(notes: Sequence[str], skipped: Skipped) -> None:
     for note in notes:
         print(f"thinkscore: note: {note}", file=sys.stderr)
     if skipped.count:
-        print(f"thinkscore: {skipped.count} bad rows were left out; the first:", file=sys.stderr)
+        print(f"thinkscore: bad rows left out: {skipped.count}; the first:", file=sys.stderr)
         for reason in skipped.reasons[:_SAID]:
             print(f"thinkscore:   {reason}", file=sys.stderr)

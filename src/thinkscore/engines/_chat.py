@@ -82,7 +82,7 @@ FROM_OPENAI = ("https://api.openai.com",)
 
 
 def body(prompts: Sequence[Prompt], address: Address, dialect: Dialect, tokens: int) -> bytes:
-    """Write the request for prompts that differ in their sample only; `tokens` is the most to write."""
+    """Write the request for prompts that differ in their sample only; `tokens` is the most to write, 0 what is left."""
     first, options = prompts[0], address.options
     sampling = first.sampling
     messages: list[object] = list(first.messages)
@@ -91,9 +91,10 @@ def body(prompts: Sequence[Prompt], address: Address, dialect: Dialect, tokens: 
         "messages": messages,
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
-        "max_completion_tokens" if address.urls[0].startswith(FROM_OPENAI) else "max_tokens": tokens,
         "seed": first.seed % SEEDS,
     }
+    if tokens:
+        said["max_completion_tokens" if address.urls[0].startswith(FROM_OPENAI) else "max_tokens"] = tokens
     if len(prompts) > 1:
         said["n"] = len(prompts)
     if options.logprobs:
@@ -185,15 +186,16 @@ class Overflow(NamedTuple):
     """Whether the length asked for the answer is part of what does not fit."""
 
     def room(self, asked: int) -> int | None:
-        """Return the length to ask for instead of `asked`; None if the prompt itself is too long."""
+        """Return the length to ask for instead of `asked`; None if the prompt itself is too long.
+
+        0 is no length: the server, which knows what the prompt leaves, does not say it. That is less than was asked.
+        """
         if self.prompt and self.reads:
             left = self.reads - self.prompt
             return left if 0 < left < asked else None
-        return asked // 4 if self.answer and asked > LEAST else None
+        return 0 if self.answer and asked else None
 
 
-LEAST = 512
-"""Tokens of an answer that are not made fewer by guessing."""
 _TOO_LONG = re.compile(
     r"context.{0,3}(?:length|size|window)|max_model_len|longer than the model|max_tokens must be at least 1, got 0"
     r"|prompt is too long",

@@ -33,7 +33,7 @@ async def preflight(session: aiohttp.ClientSession, url: str, address: Address) 
         async with session.get(f"{url}/models", timeout=aiohttp.ClientTimeout(total=30)) as reply:
             status, content = reply.status, await reply.read()
     except (aiohttp.ClientError, OSError) as error:
-        cause = str(error) or type(error).__name__
+        cause = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise EngineUnavailable(f"no server answers at {url} ({cause}); start it, or check host and port") from error
     if status in (401, 403):
         name = address.key_name()

@@ -197,7 +197,7 @@ class _Chat(Request):
     ) -> None:
         self.engine, self.batch, self.places, self.prompts = engine, batch, places, prompts
         most = prompts[0].sampling.max_tokens
-        self.limit = limit or min(most, engine.dialect.reads or most)
+        self.limit = min(most, engine.dialect.reads or most) if limit is None else limit
         self.tokens = sum(len(message.content) for message in prompts[0].messages) / LETTERS
 
     def data(self) -> bytes:
@@ -241,7 +241,7 @@ class _Chat(Request):
         """Ask in a way that fits, or give every prompt its error."""
         found = overflow(problem.message)
         room = found.room(self.limit) if found else None
-        if room:  # the prompt fits: the answer gets what is left
+        if room is not None:  # the prompt fits: the answer gets what is left
             self.limit = room
             self._resume([self])
         elif len(self.prompts) > 1 and _ABOUT_N.search(problem.message):

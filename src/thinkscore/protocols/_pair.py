@@ -9,7 +9,7 @@ from typing import ClassVar
 from ..errors import BadInput
 from ..types import Case, Completion, Failure, Message, Outcome, Prompt, Trace, Verdict, Winner
 from ._base import Protocol
-from ._template import Template, delimiters, transcript
+from ._template import Template, transcript
 from ._text import block, check_order, engine_failure, guarded, guarded_turns, question_block, single_turn
 
 __all__ = ["Pairwise"]
@@ -45,7 +45,7 @@ class Pairwise(Protocol):
     def _filled(self, template: Template, case: Case, order: Sequence[int]) -> tuple[Message, ...]:
         """Show the case in a template: more than one turn in its part for them, else as a transcript."""
         single = single_turn(case)
-        marks = delimiters(template, transcripts=not single)
+        marks = template.marks if single else template.marks_of_turns
         safe = guarded_turns(case, self.guard, marks)
         replies = [guarded(case.candidates[i], self.guard, marks) for i in order]
         values = {"question": safe[0].content if single else transcript(safe)}

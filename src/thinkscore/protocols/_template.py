@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
@@ -18,7 +19,7 @@ import msgspec
 from ..errors import BadInput
 from ..types import Message
 
-__all__ = ["Template", "delimiters", "digest", "read_own", "transcript"]
+__all__ = ["Template", "digest", "read_own", "transcript"]
 
 _MARK = re.compile(r"^=== (?:(system|user|turns)|scores (\d{1,4}) (\d{1,4})) ===[ \t]*\n", re.MULTILINE)
 _EACH = re.compile(r"\{each\}\n(.*?)\n\{end\}", re.DOTALL)
@@ -33,7 +34,7 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-class Template(msgspec.Struct, frozen=True):
+class Template(msgspec.Struct, frozen=True, dict=True):
     """Texts with slots."""
 
     name: str
@@ -55,6 +56,16 @@ class Template(msgspec.Struct, frozen=True):
     def one(self) -> bool:
         """Tell whether it has room for exactly one candidate."""
         return "response" in self.slots and not self.each
+
+    @cached_property
+    def marks(self) -> re.Pattern[str]:
+        """What a text of a case could forge; see `delimiters`."""
+        return delimiters(self, transcripts=False)
+
+    @cached_property
+    def marks_of_turns(self) -> re.Pattern[str]:
+        """The same where a conversation is shown as a transcript."""
+        return delimiters(self, transcripts=True)
 
     def described(self) -> dict[str, object]:
         """Return name and SHA-256 of each part, for a manifest."""
@@ -132,6 +143,8 @@ def read_own(path: Path, slots: Sequence[str], turns: Sequence[str]) -> Template
     for part, wanted in (("user", slots), ("turns", turns)):
         if part in parts:
             _check_slots(path, part, parts[part], wanted)
+    if set(_SLOT.findall(parts.get("system", ""))) & {*slots, *turns}:
+        raise BadInput(f"{path}: slots are filled in the user part only; the system part has one")
     return Template(
         name=str(path),
         parts=parts,
@@ -144,16 +157,14 @@ def read_own(path: Path, slots: Sequence[str], turns: Sequence[str]) -> Template
 
 def _parts(path: Path, text: str) -> tuple[dict[str, str], tuple[int, int] | None]:
     """Part a file at its marks; a file without any is the user part."""
-    if not _MARK.match(text.lstrip()):
-        text = f"=== user ===\n{text}"
-    marks = [*_MARK.finditer(text)]
+    marks = [*_MARK.finditer(text)] or [*_MARK.finditer(text := f"=== user ===\n{text}")]
     ends = [*(match.start() for match in marks[1:]), len(text)]
     said = {match[1]: text[match.end() : end].removesuffix("\n") for match, end in zip(marks, ends, strict=True)}
     scores = next(((int(match[2]), int(match[3])) for match in marks if match[2]), None)
-    said.pop(None, None)
-    if "user" not in said:
-        raise BadInput(f"{path} has no part that begins with a line === user ===")
-    return said, scores
+    parts = {part: part_text for part, part_text in said.items() if part}
+    if "user" not in parts or text[: marks[0].start()].strip():
+        raise BadInput(f"{path}: the parts of a template begin with lines === system ===, === user ===, === turns ===")
+    return parts, scores
 
 
 def _check_slots(path: Path, part: str, text: str, wanted: Sequence[str]) -> None:

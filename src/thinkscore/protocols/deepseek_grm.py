@@ -17,7 +17,7 @@ from ..errors import BadInput
 from ..types import Case, Completion, Criterion, Failure, Line, Message, Outcome, Prompt, Scores, Trace, Verdict
 from ._base import Example, Protocol, Readout
 from ._remarks import split_evaluation, write_remarks
-from ._template import Template, delimiters, transcript
+from ._template import Template, transcript
 from ._text import (
     block,
     check_order,
@@ -95,7 +95,7 @@ class DeepseekGrm(Protocol):
     def _filled(self, template: Template, case: Case, order: Sequence[int]) -> tuple[Message, ...]:
         if template.one and len(order) != 1:
             raise BadInput(f"template {template.name} shows one response; case {case.id!r} shows {len(order)}")
-        marks = delimiters(template, transcripts=not single_turn(case))
+        marks = template.marks if single_turn(case) else template.marks_of_turns
         turns = guarded_turns(case, self.guard, marks)
         context = turns[0].content if single_turn(case) else transcript(turns)
         shown = [guarded(case.candidates[i], self.guard, marks) for i in order]

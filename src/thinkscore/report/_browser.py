@@ -54,13 +54,11 @@ class Browsed:
 
 def case_view(number: int, case: Case, judgment: Judgment, whole: bool) -> dict[str, Any]:
     """Lay out one case for the template; `whole` tells whether the case holds its texts."""
-    anchor = f"case-{number}"
-    found = {(v, n): _found(case, note) for v, n, note in _quotes(judgment)} if whole else {}
-    quoted: list[list[tuple[tuple[int, int], int]]] = [[] for _ in case.candidates]
-    for (v, n), place in found.items():
-        candidate = judgment.verdicts[v].trace.evaluation[n].candidate
-        if candidate is not None and candidate < len(quoted):
-            quoted[candidate] += [(span, v + 1) for span in place.spans]
+    anchor, texts = f"case-{number}", case.widened().candidates
+    found = {(v, n): find(note.text, texts[i]) for v, n, note, i in _quotes(judgment) if texts[i]} if whole else {}
+    quoted: list[list[tuple[tuple[int, int], int]]] = [[] for _ in texts]
+    for v, n, _, i in _quotes(judgment):
+        quoted[i] += [(span, v + 1) for span in found.get((v, n), Found()).spans]
     return {
         "anchor": anchor,
         "id": case.id,
@@ -73,40 +71,53 @@ def case_view(number: int, case: Case, judgment: Judgment, whole: bool) -> dict[
         "candidates": [
             {
                 "number": i,
-                "gold": None if case.gold is None else case.gold[i],
-                "best": case.gold is not None and len(case.gold) > 1 and case.gold[i] == max(case.gold),
-                "score": None if judgment.scores is None else judgment.scores[i],
+                "name": _name(i, case),
+                "facts": _facts(i, case, judgment),
+                "best": case.gold is not None and len(case.gold) > 1 and case.gold[i : i + 1] == (max(case.gold),),
                 "won": judgment.winner == i,
                 "pieces": pieces(text, quoted[i]) if whole else [],
             }
-            for i, text in enumerate(case.candidates)
+            for i, text in enumerate(texts)
         ],
         "votes": [_vote(anchor, v, verdict, case, found) for v, verdict in enumerate(judgment.verdicts)],
     }
 
 
-def _quotes(judgment: Judgment) -> Iterator[tuple[int, int, Note]]:
+def _name(i: int, case: Case) -> str:
+    n = len(case.candidates)
+    return f"candidate {i}" if i < n else f"anchor {i - n}"
+
+
+def _facts(i: int, case: Case, judgment: Judgment) -> str:
+    """Say what is known about a candidate or an anchor in numbers."""
+    n = len(case.candidates)
+    gold = case.anchors[i - n].gold if i >= n else None if case.gold is None else case.gold[i]
+    facts = [] if gold is None else [f"gold {gold:g}"]
+    if i < n and judgment.scores is not None:
+        error = "" if judgment.standard_errors is None else f" ± {judgment.standard_errors[i]:.2g}"
+        facts.append(f"score {judgment.scores[i]:.4g}{error}")
+    return ", ".join(facts)
+
+
+def _quotes(judgment: Judgment) -> Iterator[tuple[int, int, Note, int]]:
+    """Yield (vote, place among its notes, note, candidate) for every quote of a candidate that was shown."""
     for v, verdict in enumerate(judgment.verdicts):
         for n, note in enumerate(verdict.trace.evaluation):
-            if note.quote and note.candidate is not None:
-                yield v, n, note
-
-
-def _found(case: Case, note: Note) -> Found:
-    known = note.candidate is not None and note.candidate < len(case.candidates)
-    return find(note.text, case.candidates[note.candidate or 0]) if known else Found()
+            if note.quote and note.candidate in verdict.order:
+                yield v, n, note, note.candidate or 0
 
 
 def _vote(anchor: str, v: int, verdict: Verdict, case: Case, found: dict[tuple[int, int], Found]) -> dict[str, Any]:
-    trace, n = verdict.trace, len(case.candidates)
-    # A vote against an anchor says nothing about which candidate is best.
-    name = None if case.anchors else standing(case, Vote().fold(case, (verdict,), ""))
+    trace = verdict.trace
+    # A vote that saw only some of the candidates, or an anchor, says nothing about which is best of all.
+    all_shown = sorted(verdict.order) == [*range(len(case.candidates))]
+    name = standing(case, Vote().fold(case, (verdict,), "")) if all_shown else None
     return {
         "number": v + 1,
-        "says": _says(verdict),
+        "says": _says(verdict, case),
         "failure": verdict.outcome if isinstance(verdict.outcome, Failure) else None,
         "standing": name if name in ("right", "wrong", "tied") else None,
-        "order": verdict.order,
+        "order": ", ".join(_name(i, case) for i in verdict.order),
         "task": trace.task,
         "rubric": trace.rubric,
         "weights": any(item.weight is not None for item in trace.rubric),
@@ -122,11 +133,11 @@ def _vote(anchor: str, v: int, verdict: Verdict, case: Case, found: dict[tuple[i
         "remarks": _notes(anchor, v, verdict, None, found),
         "evaluation": [
             {
-                "candidate": i,
-                "place": verdict.order.index(i) + 1 if i in verdict.order else None,
+                "name": _name(i, case),
+                "place": verdict.order.index(i) + 1,
                 "notes": _notes(anchor, v, verdict, i, found),
             }
-            for i in range(n)
+            for i in sorted(verdict.order)
         ],
         "evaluated": any(note.candidate is not None for note in trace.evaluation),
         "text": verdict.completion.text,
@@ -154,12 +165,12 @@ def _notes(
     return notes
 
 
-def _says(verdict: Verdict) -> str:
+def _says(verdict: Verdict, case: Case) -> str:
     match verdict.outcome:
         case Failure(kind):
             return kind
         case Winner(winner):
-            return f"candidate {winner}"
+            return _name(winner, case)
         case Scores(scores):
             return "scores " + ", ".join("–" if score is None else f"{score:g}" for score in scores)
         case Tie():

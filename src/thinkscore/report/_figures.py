@@ -106,7 +106,7 @@ class Figures:
         if worth is not None and judgment.confidence is not None:
             found = self._bins[min(int(judgment.confidence * BINS), BINS - 1)]
             found.n, found.first, found.second = found.n + 1, found.first + judgment.confidence, found.second + worth
-        if case.gold is not None and len(case.gold) > 1 and judgment.verdicts:
+        if case.gold is not None and len(case.gold) > 1 and judgment.verdicts and not case.anchors:
             self._add_votes(case, judgment)
 
     def _add_failures(self, judgment: Judgment) -> None:
@@ -145,7 +145,7 @@ class Figures:
         self._final[len(judgment.verdicts) - 1] += tally
 
     def curve(self) -> list[Point]:
-        """Return the accuracy after 1, 2, ... votes, folded as `vote` folds them; empty without gold."""
+        """Return the accuracy after 1, 2, ... votes, folded as `vote` folds them; cases with anchors have none."""
         points, ended = [], Tally()
         for j, after in enumerate(self._after):
             tally = after + ended

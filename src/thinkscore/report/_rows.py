@@ -48,10 +48,11 @@ class _Row(msgspec.Struct):
     winner: int | None = None
     scores: tuple[float, ...] | None = None
     confidence: float | None = None
+    standard_errors: tuple[float, ...] | None = None
     gold: tuple[float, ...] | None = None
+    anchors: tuple[float | None, ...] = ()
     failure: _Failed | None = None
     usage: Usage = Usage()
-    anchors: tuple[float | None, ...] = ()
 
 
 def read_judgments(path: str | Path) -> Iterator[tuple[Case, Judgment]]:
@@ -68,17 +69,19 @@ def read_judgments(path: str | Path) -> Iterator[tuple[Case, Judgment]]:
 
 
 def _read(row: _Row, path: str | Path) -> tuple[Case, Judgment]:
-    shown = max((place + 1 for vote in row.verdicts for place in vote.order), default=0)
-    n, k = len(row.gold or row.scores or ()) or shown - len(row.anchors), len(row.anchors)
-    numbers = [given for given in (row.gold, row.scores) if given is not None]
-    votes = [vote.scores for vote in row.verdicts if vote.scores is not None]
-    if shown > n + k or any(len(given) != n for given in numbers) or any(len(given) != n + k for given in votes):
+    shown, anchors = max((place + 1 for vote in row.verdicts for place in vote.order), default=0), len(row.anchors)
+    n = len(row.gold or row.scores or ()) or max(shown - anchors, 0)
+    whole = all(given is None or len(given) == n for given in (row.gold, row.scores))
+    votes = all(vote.scores is None or len(vote.scores) in (n, n + anchors) for vote in row.verdicts)
+    if shown > n + anchors or not whole or not votes:
         raise BadInput(f"{path}: gold, scores and orders of case {row.id!r} are of different numbers of candidates")
     verdicts = tuple(
         Verdict(row.id, vote.order, _outcome(vote), vote.trace, Completion(vote.text)) for vote in row.verdicts
     )
     failure = None if row.failure is None else Failure(row.failure.kind, row.failure.detail)
-    judgment = Judgment(row.id, row.scores, row.winner, row.confidence, verdicts, row.usage, "", "", failure)
+    judgment = Judgment(
+        row.id, row.scores, row.winner, row.confidence, verdicts, row.usage, "", "", failure, row.standard_errors
+    )
     return Case(row.id, (), ("",) * n, row.gold, anchors=tuple(Anchor("", gold) for gold in row.anchors)), judgment
 
 

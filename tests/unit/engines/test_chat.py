@@ -185,8 +185,8 @@ def test_servers_are_understood_when_a_request_does_not_fit(message: str, expect
 def test_an_answer_is_made_to_fit_if_the_prompt_does() -> None:
     assert Overflow(3000, 4096, True).room(2000) == 1096
     assert Overflow(5000, 4096).room(2000) is None
-    assert Overflow(None, 2000, True).room(1900) == 475
-    assert Overflow(None, 2000, True).room(475) is None
+    assert Overflow(None, 2000, True).room(1900) == 0
+    assert Overflow(None, 2000, True).room(0) is None
     assert Overflow(None, 2000).room(1900) is None
 
 

@@ -198,7 +198,7 @@ FAULTS = "429=0.05,500=0.05,reset=0.05,truncated=0.05,stall=0.05,400=0.05,empty=
 def test_under_faults_nothing_is_lost_doubled_or_made_up(tmp_path: Path) -> None:
     cases = list(world.make(3, "test", 300))
     with serve_in_thread(answer=by_content, faults=FAULTS, seed=5) as server:
-        uri = server.uri + "&timeout=0.3&backoff=0.01"
+        uri = server.uri + "&timeout=1.5&backoff=0.01"
         judgments = judged(uri, cases, journal=tmp_path / "j")
         permanent = [record for record in server.requests.values() if "400" in record.faults]
         assert sum(len(record.faults) for record in server.requests.values()) > 60
@@ -348,6 +348,14 @@ def test_a_case_that_is_too_long_fails_or_loses_its_middle(tmp_path: Path) -> No
 def test_the_answer_is_never_asked_to_be_longer_than_the_model() -> None:
     with serve_in_thread(answer=A, max_model_len=700) as server:
         assert complete(server.uri, prompt())[0].text == A
+
+
+def test_the_packaged_judge_behind_a_server_gives_its_own_verdicts() -> None:
+    cases = CASES[:8]
+    with serve_in_thread(engine="embedded") as server:
+        served = judged(server.uri, cases, "vote:k=2")
+    assert [judgment.failure for judgment in served] == [None] * len(cases)
+    assert [judgment.winner for judgment in served] == [judgment.winner for judgment in judged("embedded", cases)]
 
 
 def test_an_answer_gets_what_room_the_prompt_leaves() -> None:

@@ -204,7 +204,7 @@ def test_each_section_of_a_trace_is_shown_and_quotes_lead_to_the_candidate(tmp_p
         "all of it",
     ):
         assert said in text
-    assert "Vote 1: candidate 0 right shown in the order 1, 0" in text
+    assert "Vote 1: candidate 0 right shown: candidate 1, candidate 0" in text
     assert "Candidate 0 (shown at place 2) tea on nearly fits Candidate 1 (shown at place 1) Coffee not in the" in text
     (mark,) = [a for a in found.all("mark") if "id" in a]
     assert mark["title"] == "quoted by vote 1"
