@@ -1,5 +1,7 @@
 """Read RM-R1's released judge outputs through `replay:` and hold every verdict against the authors' own files.
 
+Each text is read by our parser and by the authors' two (docs/protocols.md); where they disagree, the line is listed.
+
     python runs/recorded_traces.py ../shared/data/rm-r1-results
 
 The folder is the result part of the RM-R1 repository (commit d4c2542): `**/logs.json` and `**/raw_logs.json`, each
@@ -21,6 +23,16 @@ from thinkscore.judge import Judge
 from thinkscore.types import Case, Failure, Judgment, Message, Winner
 
 Text = Callable[[str], str]
+PARSERS = ("strict", "official_eval", "official_reward")
+CHANGES: dict[str, Text] = {
+    "right or not, as recorded": str,
+    "the same, where the thinking or the evaluation first names both sides": lambda text: (
+        text.replace("<eval>", "<eval>Is it [[A]] or [[B]]?") if "<eval>" in text else f"Is it [[A]] or [[B]]? {text}"
+    ),
+    "the same, with a closing remark of 60 characters": lambda text: (
+        text.rstrip() + " " + "I am sure of it. " * 3 + "Yes, sure"
+    ),
+}
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
@@ -49,7 +61,34 @@ def cut(text: str) -> str:
     return text[: text.rindex("<answer>")]
 
 
-def replayed(found: list[dict[str, Any]], change: Text, finish: str = "stop", mirrored: bool = False) -> list[Judgment]:
+def variant(row: dict[str, Any]) -> str:
+    """Name the protocol of a recorded text: the models made from DeepSeek-R1 think freely."""
+    return "rm_r1" if "<type>" in row["answers"] else "rm_r1_think"
+
+
+def better(row: dict[str, Any]) -> str:
+    """Name the side that shows the chosen answer."""
+    return "B" if row["Is_Chosen_Answer_Shuffled_toPositionB"] else "A"
+
+
+def read_by(found: list[dict[str, Any]], parser: str, change: Text) -> list[str]:
+    """Say what a parser reads from each recorded text: the winner as shown, or the kind of failure."""
+    read = []
+    for row in found:
+        (judgment,) = replayed([row], change, protocol=variant(row), parser=parser)
+        outcome = judgment.verdicts[0].outcome
+        read.append("AB"[outcome.winner] if isinstance(outcome, Winner) else getattr(outcome, "kind", "?"))
+    return read
+
+
+def replayed(
+    found: list[dict[str, Any]],
+    change: Text,
+    finish: str = "stop",
+    mirrored: bool = False,
+    protocol: str = "rm_r1",
+    parser: str = "strict",
+) -> list[Judgment]:
     """Judge the recorded (changed) texts through `replay:`."""
     cases = [case_of(number, row, mirrored) for number, row in enumerate(found)]
     with tempfile.TemporaryDirectory() as folder:
@@ -59,7 +98,7 @@ def replayed(found: list[dict[str, Any]], change: Text, finish: str = "stop", mi
             for case, row in zip(cases, found, strict=True)
         ]
         file.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
-        with Judge("rm_r1", f"replay:{file}") as judge:
+        with Judge(protocol, f"replay:{file}", parser=parser) as judge:
             return list(judge.judge(cases))
 
 
@@ -78,6 +117,23 @@ def failures(judged: list[Judgment]) -> Counter[str]:
     """Count the kinds of failure; a readable verdict counts as "verdict"."""
     outcomes = [judgment.verdicts[0].outcome for judgment in judged]
     return Counter(outcome.kind if isinstance(outcome, Failure) else "verdict" for outcome in outcomes)
+
+
+def compare(found: list[dict[str, Any]], title: str, change: Text) -> None:
+    """Print how many verdicts each parser reads as recorded, and every text on which they disagree."""
+    read = {parser: read_by(found, parser, change) for parser in PARSERS}
+    together = list(zip(*read.values(), strict=True))
+    print(f"\n{title}:")
+    for parser, sides in read.items():
+        # As the authors count: what cannot be read is not right.
+        right = [side == better(row) for side, row in zip(sides, found, strict=True)]
+        agree = sum(was == (row["results"] == 1) for was, row in zip(right, found, strict=True))
+        print(f"{agree:3} of {len(found):3}  {parser}")
+    print(f"{sum(len(set(said)) > 1 for said in together):3} of {len(found):3}  read differently")
+    for number, said in enumerate(together):
+        if len(set(said)) > 1:
+            listed = ", ".join(f"{parser} {side}" for parser, side in zip(PARSERS, said, strict=True))
+            print(f"           trace-{number} ({variant(found[number])}): {listed}")
 
 
 def main(folder: Path) -> int:
@@ -106,6 +162,8 @@ def main(folder: Path) -> int:
     }
     for name, (got, wanted) in checks.items():
         print(f"{got:3} of {wanted:3}  {name}")
+    for title, change in CHANGES.items():
+        compare(found, title, change)
     return 0 if n and all(got == wanted for got, wanted in checks.values()) else 1
 
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 
 RUN = Path(__file__).parents[2] / "runs" / "recorded_traces.py"
@@ -40,6 +41,11 @@ def log_row(text: str, side: str, chosen_is_b: bool) -> dict[str, object]:
     }
 
 
+def counts(block: str) -> dict[str, int]:
+    """Read lines like "  8 of   8  strict"."""
+    return {name: int(n) for n, name in re.findall(r"^ *(\d+) of +\d+  (.+)$", block, re.MULTILINE)}
+
+
 def test_recorded_verdicts_sections_and_cuts_are_read_as_they_stand(tmp_path, capsys):
     spec = importlib.util.spec_from_file_location("recorded_traces", RUN)
     run = importlib.util.module_from_spec(spec)
@@ -48,7 +54,15 @@ def test_recorded_verdicts_sections_and_cuts_are_read_as_they_stand(tmp_path, ca
     (tmp_path / "some").mkdir()
     (tmp_path / "some" / "logs.json").write_text(json.dumps(rows))
     assert run.main(tmp_path) == 0
-    assert "  8 of   8  verdicts as recorded" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "  8 of   8  verdicts as recorded" in printed
+    as_recorded, both_named, remark = printed.split("\n\n")[1:]
+    assert counts(as_recorded) == {"strict": 8, "official_eval": 8, "official_reward": 8, "read differently": 0}
+    # A verdict that is not read counts as not right, which 4 of the 8 are.
+    assert counts(both_named) == {"strict": 8, "official_eval": 4, "official_reward": 8, "read differently": 8}
+    assert "trace-0 (rm_r1): strict A, official_eval ambiguous, official_reward A" in both_named
+    assert counts(remark) == {"strict": 8, "official_eval": 8, "official_reward": 4, "read differently": 8}
+    assert "trace-7 (rm_r1_think): strict B, official_eval B, official_reward no_verdict" in remark
 
     rows[0]["results"] = 1 - rows[0]["results"]
     (tmp_path / "some" / "logs.json").write_text(json.dumps(rows))

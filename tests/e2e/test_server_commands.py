@@ -1,4 +1,4 @@
-"""Servers on the command line: the mistakes of a first day, each with one message and its exit code; budgets; checks."""
+"""Servers on the command line: the mistakes of a first day, one message and exit code each; budgets; checks."""
 
 from __future__ import annotations
 

@@ -33,6 +33,7 @@ CLOSE = 1e-3
 @pytest.fixture
 def uri(vllm, monkeypatch):
     monkeypatch.setenv("THINKSCORE_API_KEY", vllm.key)
+    # 16 requests of 4 samples are what the server runs at a time.
     return f"{vllm.url}?model={vllm.model}&n={N}&logprobs=1&concurrency=16"
 
 

@@ -71,6 +71,7 @@ def _named(engine: str | None, name: str) -> str:
     """Run the checkpoint in process if no engine was given; tell a server its name if the address does not."""
     if engine is None:
         return f"hf:{name}"
-    if not engine.startswith(("http://", "https://")) or "model=" in engine.partition("?")[2]:
+    options = engine.partition("?")[2].split("&")
+    if not engine.startswith(("http://", "https://")) or any(option.startswith("model=") for option in options):
         return engine
-    return f"{engine}{'&' if '?' in engine else '?'}model={name}"
+    return f"{engine}{'&' if options[0] else '?'}model={name}"

@@ -177,5 +177,6 @@ def _unloadable(options: Options, error: Exception) -> str:
     said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
     if "trust_remote_code" in str(error):
         said = "it brings code of its own; if you trust that code, add trust_remote_code=yes"
-    where = "the folder" if Path(options.model).is_dir() else "the Hub or its cache"
-    return f"the model {options.model!r} cannot be loaded from {where}: {said}"
+    if Path(options.model).is_dir():
+        return f"the model in {options.model} cannot be loaded: {said}"
+    return f"{options.model!r} is no folder, and the Hub or its cache does not give it: {said}"

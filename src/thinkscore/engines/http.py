@@ -196,8 +196,9 @@ class _Chat(Request):
         self, engine: Http, batch: _Batch, places: list[int], prompts: list[Prompt], limit: int | None = None
     ) -> None:
         self.engine, self.batch, self.places, self.prompts = engine, batch, places, prompts
-        most = prompts[0].sampling.max_tokens
-        self.limit = min(most, engine.dialect.reads or most) if limit is None else limit
+        most, reads = prompts[0].sampling.max_tokens, engine.dialect.reads
+        # What is more than the model reads in all is no length at all: the server takes what the prompt leaves.
+        self.limit = limit if limit is not None else 0 if reads and most >= reads else most
         self.tokens = sum(len(message.content) for message in prompts[0].messages) / LETTERS
 
     def data(self) -> bytes:

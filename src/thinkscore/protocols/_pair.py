@@ -48,12 +48,13 @@ class Pairwise(Protocol):
         marks = template.marks if single else template.marks_of_turns
         safe = guarded_turns(case, self.guard, marks)
         replies = [guarded(case.candidates[i], self.guard, marks) for i in order]
-        values = {"question": safe[0].content if single else transcript(safe)}
+        asked = safe[0].content if single else transcript(safe)
+        values = {"question": asked, "context": asked}
         for label, reply in zip("ab", replies, strict=True):
             values[f"answer_{label}"] = reply
             turns = [*safe, Message("assistant", reply)]
             values[f"conversation_{label}"] = transcript(turns, f"Chatbot {label.upper()}")
-        return template.messages(values, several=not single and "turns" in template.parts)
+        return template.messages(values, replies, several=not single and "turns" in template.parts)
 
     def parse(self, completion: Completion, prompt: Prompt) -> Verdict:
         failure = engine_failure(completion)

@@ -23,7 +23,7 @@ from ._template import Template, digest, read_own
 
 __all__ = ["Published", "find_published", "find_template", "import_template", "load_template", "published"]
 
-_TABLE = Path(__file__).with_name("_templates.toml")
+TABLE = Path(__file__).with_name("_templates.toml")
 _RAW = "https://raw.githubusercontent.com"
 _LIMIT = 10_000_000
 
@@ -73,16 +73,16 @@ class Published(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @cache
-def published() -> dict[str, Published]:
-    """Return the pinned templates by name."""
-    return msgspec.convert(tomllib.loads(_TABLE.read_text(encoding="utf-8")), dict[str, Published])
+def published(table: Path = TABLE) -> dict[str, Published]:
+    """Return the templates that a table pins, by name."""
+    return msgspec.convert(tomllib.loads(table.read_text(encoding="utf-8")), dict[str, Published])
 
 
-def find_published(name: str) -> Published:
+def find_published(name: str, table: Path = TABLE) -> Published:
     """Find a pinned template by its exact name. Raises `BadInput`."""
-    if name not in published():
+    if name not in published(table):
         raise _unknown(name)
-    return published()[name]
+    return published(table)[name]
 
 
 def find_template(
@@ -121,9 +121,9 @@ def _unknown(name: str) -> BadInput:
     return BadInput(f"got the template {name!r}; known are own, {', '.join(published())}, or a file of yours.{hint}")
 
 
-def load_template(name: str) -> Template:
+def load_template(name: str, table: Path = TABLE) -> Template:
     """Read an imported template; every part is checked against its hash. Raises `BadInput`."""
-    source = find_published(name)
+    source = find_published(name, table)
     parts = {}
     for part, pinned in source.parts.items():
         try:
@@ -140,17 +140,20 @@ def load_template(name: str) -> Template:
     return Template(name, parts, source.slots, source.each, source.block, source.scores, official=True)
 
 
-def import_template(name: str, source: Path | None = None) -> Template:
+def import_template(name: str, source: Path | None = None, table: Path = TABLE) -> Template:
     """Take a template from the authors' publication, or from a file or folder, check it, and cache it.
 
     Raises `BadInput` if it is not there, does not hash to what is pinned, or cannot be fetched.
     """
-    pinned = find_published(name)
-    texts = _fetched(name, pinned) if source is None else [text for file in _files(source) for text in _texts(file)]
+    pinned = find_published(name, table)
+    named = [part.constant for part in pinned.parts.values() if part.constant]
+    if source is None:
+        texts = _constants(_fetched(name, pinned), pinned.url, named)
+    else:
+        texts = [text for file in _files(source) for text in _texts(file, named)]
     found = {part: _matching(texts, wanted.sha256) for part, wanted in pinned.parts.items()}
     missing = [f"{part} (sha256 {pinned.parts[part].sha256[:12]}...)" for part in found if found[part] is None]
     if missing:
-        named = [one.constant for one in pinned.parts.values() if one.constant]
         hint = f"; in the authors' file the texts are {', '.join(named)}" if named else f"; printed in {pinned.place}"
         raise BadInput(
             f"{source or pinned.url} does not hold {name} byte for byte: "
@@ -158,11 +161,11 @@ def import_template(name: str, source: Path | None = None) -> Template:
         )
     for part, text in found.items():
         _write(_file(name, part), text or "")
-    return load_template(name)
+    return load_template(name, table)
 
 
-def _fetched(name: str, pinned: Published) -> list[str]:
-    """Download the authors' file and return its texts."""
+def _fetched(name: str, pinned: Published) -> str:
+    """Download the authors' file."""
     if not pinned.repository:
         raise BadInput(
             f"{name} was published in print only ({pinned.place}); write its text to a file and run: "
@@ -170,14 +173,13 @@ def _fetched(name: str, pinned: Published) -> list[str]:
         )
     try:
         with urllib.request.urlopen(pinned.url, timeout=30) as reply:
-            code = reply.read(_LIMIT).decode("utf-8", "replace")
+            return str(reply.read(_LIMIT), "utf-8", "replace")
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         raise BadInput(
             f"cannot fetch {pinned.url}: {reason}; with the file at hand, run: "
             f"thinkscore templates import {name} --from FILE"
         ) from error
-    return _constants(code, pinned.url, [part.constant for part in pinned.parts.values()])
 
 
 def _files(source: Path) -> list[Path]:
@@ -189,15 +191,12 @@ def _files(source: Path) -> list[Path]:
     raise BadInput(f"got --from {source}; there is no such file or folder")
 
 
-def _texts(file: Path) -> list[str]:
+def _texts(file: Path, named: Iterable[str]) -> list[str]:
     try:
         text = file.read_bytes()[:_LIMIT].decode()
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"cannot read {file}: {error}") from error
-    if file.suffix != ".py":
-        return [text]
-    named = [part.constant for one in published().values() for part in one.parts.values()]
-    return _constants(text, str(file), named)
+    return _constants(text, str(file), named) if file.suffix == ".py" else [text]
 
 
 def _matching(texts: Iterable[str], sha256: str) -> str | None:
@@ -220,7 +219,7 @@ def _constants(code: str, where: str, named: Iterable[str]) -> list[str]:
     for node in body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             known[node.targets[0].id] = _value(node.value, known)
-    sums = [_value(ast.parse(name, mode="eval").body, known) for name in named if name]
+    sums = [_value(ast.parse(name, mode="eval").body, known) for name in named]
     return list(dict.fromkeys(_strings([*known.values(), *sums])))
 
 

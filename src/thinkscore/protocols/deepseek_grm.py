@@ -14,34 +14,27 @@ from collections.abc import Sequence
 from math import isfinite
 
 from ..errors import BadInput
-from ..types import Case, Completion, Criterion, Failure, Line, Message, Outcome, Prompt, Scores, Trace, Verdict
+from ..types import Case, Completion, Failure, Message, Outcome, Prompt, Scores, Trace, Verdict
 from ._base import Example, Protocol, Readout
-from ._remarks import split_evaluation, write_remarks
+from ._grm import boxed, read_parts, write_parts
 from ._template import Template, transcript
 from ._text import (
     block,
     check_order,
     engine_failure,
-    final_region,
     guarded,
     guarded_turns,
     missing,
-    placed_lines,
     question_block,
-    read_weight,
     single_turn,
     whole,
-    write_weight,
 )
 
 __all__ = ["DeepseekGrm"]
 
-_BOX = re.compile(r"\\boxed\s?\{((?:[^{}]|\{[^{}]*\})*)\}")
 _NUMBER = r"-?\d+(?:\.\d+)?(?:\s?/\s?10(?!\d))?"
 _LIST = re.compile(rf"\s*{_NUMBER}(?:\s*,\s*{_NUMBER})*\s*")
-_PARTS = re.compile(r"^[ \t>#*_-]{0,9}(Specific Criteria|Analysis|Scores)[*_]{0,3}:[*_]{0,3}", re.M | re.I)
 _GROUP = re.compile(r"(?:\\{1,2}boxed\{|\[)([^\]}]*)[\]}]")
-_BOX_ALONE = re.compile(r"[\s*$]*\\boxed\s?\{.*\}[\s*$.]*(?:/\s?10)?")
 
 
 class DeepseekGrm(Protocol):
@@ -104,7 +97,7 @@ class DeepseekGrm(Protocol):
     def parse(self, completion: Completion, prompt: Prompt) -> Verdict:
         failure = engine_failure(completion)
         outcome = failure or self._outcome(completion, prompt)
-        trace = Trace() if failure else _trace(completion, prompt.order)
+        trace = Trace() if failure else read_parts(completion, prompt.order)
         return Verdict(prompt.case.id, prompt.order, outcome, trace, completion)
 
     def _outcome(self, completion: Completion, prompt: Prompt) -> Outcome:
@@ -119,12 +112,7 @@ class DeepseekGrm(Protocol):
         least, most = self.range
         if any(score is None or score != int(score) or not least <= score <= most for score in scores):
             raise BadInput(f"deepseek_grm writes whole scores from {least} to {most}; got {scores}")
-        lines = ["Specific Criteria:", *(write_weight(item.text, item.weight) for item in trace.rubric)]
-        lines += ["Analysis:", *(line.text for line in (*trace.thinking, *trace.justification, *trace.solution))]
-        for place, i in enumerate(order, start=1):
-            notes = [note for note in trace.evaluation if note.candidate == i]
-            lines += [write_remarks(f"Response {place}", notes)] if notes else []
-        return "\n".join([*lines, _written_scores([int(score or 0) for score in scores])])
+        return "\n".join([*write_parts(trace, order), _written_scores([int(score or 0) for score in scores])])
 
     def readout(self, prompt: Prompt, trace: str) -> Readout:
         stem = trace.rstrip() + "\n" * bool(trace.strip()) + "Scores: \\boxed{"
@@ -136,21 +124,9 @@ def _written_scores(scores: Sequence[int]) -> str:
 
 
 def _strict(completion: Completion, prompt: Prompt, least: int, most: int) -> Outcome:
-    region = final_region(completion.text, ("think",))
-    if region is None:
-        return missing(completion)
-    tail = completion.text[region[0] :]
-    heads = [match for match in _PARTS.finditer(tail) if match[1].lower() == "scores"]
-    if heads:
-        tail = tail[heads[-1].end() :]
-    else:  # a box inside the analysis is a response's result: only one that ends the text is a verdict
-        line = tail.rstrip().rpartition("\n")[2]
-        before, mark, after = line.rpartition("Scores:")
-        told = bool(mark) and (not before or before[-1] in " .;!?*")
-        tail = after if told else line
-        if not _BOX_ALONE.fullmatch(tail) or (completion.finish == "length" and not told):
-            return missing(completion)
-    said = [re.sub(r"\\text|[{}\[\]()$*]", " ", match[1]) for match in _BOX.finditer(tail)]
+    said = boxed(completion)
+    if isinstance(said, Failure):
+        return said
     found = {tuple(float(x.partition("/")[0]) for x in one.split(",")) for one in said if _LIST.fullmatch(one)}
     if len(found) > 1:
         return Failure("ambiguous", "the final region holds different lists of scores")
@@ -183,23 +159,3 @@ def _placed(scores: tuple[float, ...], prompt: Prompt, kind: str, allowed: Seque
         return Failure("out_of_range", f"scores are {kind}; got {list(scores)}")
     by_candidate = dict(zip(prompt.order, scores, strict=True))
     return Scores(tuple(by_candidate.get(i) for i in range(len(prompt.case.candidates))))
-
-
-def _trace(completion: Completion, order: Sequence[int]) -> Trace:
-    text = completion.text
-    begin = text.rfind("</think>") + len("</think>") if "</think>" in text else 0
-    marks = [*_PARTS.finditer(text, begin)]
-    ends = [match.start() for match in marks[1:]] + [len(text)]
-    rubric, analysis = [], []
-    for match, end in zip(marks, ends, strict=False):  # without a mark there is one end and no part
-        lines = placed_lines(text, match.end(), end)
-        if match[1].lower() == "specific criteria":
-            rubric += [
-                Criterion(said, line.span, weight) for line in lines for said, weight in [read_weight(line.text)]
-            ]
-        elif match[1].lower() == "analysis":
-            analysis += lines
-    free, notes = split_evaluation(analysis, "Response", order)
-    thought = placed_lines(text, 0, max(begin - len("</think>"), 0))
-    apart = [Line(line.strip()) for line in (completion.reasoning or "").splitlines() if line.strip()]
-    return Trace(thinking=(*apart, *thought, *free), rubric=tuple(rubric), evaluation=tuple(notes))

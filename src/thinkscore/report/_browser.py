@@ -55,7 +55,8 @@ class Browsed:
 def case_view(number: int, case: Case, judgment: Judgment, whole: bool) -> dict[str, Any]:
     """Lay out one case for the template; `whole` tells whether the case holds its texts."""
     anchor, texts = f"case-{number}", case.widened().candidates
-    found = {(v, n): find(note.text, texts[i]) for v, n, note, i in _quotes(judgment) if texts[i]} if whole else {}
+    known = [whole and bool(text or i < len(case.candidates)) for i, text in enumerate(texts)]
+    found = {(v, n): find(note.text, texts[i]) for v, n, note, i in _quotes(judgment) if known[i]}
     quoted: list[list[tuple[tuple[int, int], int]]] = [[] for _ in texts]
     for v, n, _, i in _quotes(judgment):
         quoted[i] += [(span, v + 1) for span in found.get((v, n), Found()).spans]
@@ -67,7 +68,6 @@ def case_view(number: int, case: Case, judgment: Judgment, whole: bool) -> dict[
         "messages": case.messages,
         "reference": case.reference,
         "judgment": judgment,
-        "whole": whole,
         "candidates": [
             {
                 "number": i,
@@ -75,7 +75,8 @@ def case_view(number: int, case: Case, judgment: Judgment, whole: bool) -> dict[
                 "facts": _facts(i, case, judgment),
                 "best": case.gold is not None and len(case.gold) > 1 and case.gold[i : i + 1] == (max(case.gold),),
                 "won": judgment.winner == i,
-                "pieces": pieces(text, quoted[i]) if whole else [],
+                "known": known[i],
+                "pieces": pieces(text, quoted[i]),
             }
             for i, text in enumerate(texts)
         ],

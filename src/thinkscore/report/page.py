@@ -191,7 +191,9 @@ def _whole(case: Case, texts: Mapping[str, Case]) -> Case:
             f"case {case.id!r} has {len(found.candidates)} candidates and was judged with {len(case.candidates)}; "
             "name the file that the rows were judged from with --cases"
         )
-    return msgspec.structs.replace(found, gold=case.gold, anchors=case.anchors)
+    # Anchors that came from another file (judge --anchors) have no text here.
+    anchors = found.anchors if len(found.anchors) == len(case.anchors) else case.anchors
+    return msgspec.structs.replace(found, gold=case.gold, anchors=anchors)
 
 
 def _choices(cases: Sequence[Case]) -> dict[tuple[str, str], int]:

@@ -432,21 +432,24 @@ def test_a_large_file_of_weights_is_known_by_every_tensor(tmp_path: Path) -> Non
         ("hf:{writer}?device=toaster", EngineUnavailable, "toaster"),
         ("hf:{writer}?adapter={empty}", EngineUnavailable, "no LoRA adapter"),
         ("hf:{headless}", BadInput, "lacks weights that a Qwen3ForCausalLM needs: lm_head.weight"),
-        ("hf:{empty}", EngineUnavailable, "cannot be loaded from the folder"),
+        ("hf:{empty}", EngineUnavailable, "empty cannot be loaded"),
         ("hf:{mute}", BadInput, "no chat template"),
+        ("hf:{foreign}", EngineUnavailable, "code of its own; if you trust that code, add trust_remote_code=yes"),
     ],
 )
 def test_what_cannot_be_used_is_said_plainly(
     uri: str, kind: type[ThinkscoreError], said: str, writer: Path, tmp_path: Path
 ) -> None:
-    empty, mute, headless = (tmp_path / name for name in ("empty", "mute", "headless"))
+    empty, foreign, mute, headless = (tmp_path / name for name in ("empty", "foreign", "mute", "headless"))
     empty.mkdir()
+    foreign.mkdir()
+    (foreign / "config.json").write_text('{"model_type": "own", "auto_map": {"AutoConfig": "configuration_own.Own"}}')
     for folder in (mute, headless):
         shutil.copytree(writer, folder)
     (mute / "chat_template.jinja").unlink()
     transformers.AutoModelForCausalLM.from_pretrained(writer).model.save_pretrained(headless)
     with pytest.raises(kind, match=said) as raised:
-        complete(uri.format(writer=writer, empty=empty, mute=mute, headless=headless), [prompt("A")])
+        complete(uri.format(writer=writer, empty=empty, foreign=foreign, mute=mute, headless=headless), [prompt("A")])
     assert "\n" not in str(raised.value)
 
 
@@ -454,7 +457,9 @@ def test_a_model_that_nobody_can_reach_is_one_clear_error() -> None:
     hub = pytest.importorskip("huggingface_hub")
     if not hub.constants.HF_HUB_OFFLINE:
         pytest.skip("would ask the network; make test sets HF_HUB_OFFLINE")
-    with pytest.raises(EngineUnavailable, match="'nobody/nothing' cannot be loaded from the Hub or its cache"):
+    with pytest.raises(
+        EngineUnavailable, match="'nobody/nothing' is no folder, and the Hub or its cache"
+    ):
         complete("hf:nobody/nothing", [prompt("A")])
 
 

@@ -198,7 +198,7 @@ FAULTS = "429=0.05,500=0.05,reset=0.05,truncated=0.05,stall=0.05,400=0.05,empty=
 def test_under_faults_nothing_is_lost_doubled_or_made_up(tmp_path: Path) -> None:
     cases = list(world.make(3, "test", 300))
     with serve_in_thread(answer=by_content, faults=FAULTS, seed=5) as server:
-        uri = server.uri + "&timeout=1.5&backoff=0.01"
+        uri = server.uri + "&timeout=1.5&backoff=0.01&retries=20"
         judgments = judged(uri, cases, journal=tmp_path / "j")
         permanent = [record for record in server.requests.values() if "400" in record.faults]
         assert sum(len(record.faults) for record in server.requests.values()) > 60

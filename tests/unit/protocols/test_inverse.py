@@ -12,7 +12,7 @@ from thinkscore.plugins import load, names
 from thinkscore.protocols._base import Protocol
 from thinkscore.types import Case, Completion, Criterion, Failure, Line, Message, Note, Scores, Tie, Trace, Winner
 
-PAIRWISE = ("rm_r1", "rm_r1_think", "rrm", "verdict_only")
+PAIRWISE = ("rm_r1", "rm_r1_think", "rrm", "verdict_only", "deepseek_pairwise")
 # What a person may write: letters, digits, light punctuation; no tags, quotes, boxes or separators of the formats.
 texts = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9 ,.'+*=/&$-]{0,30}[A-Za-z0-9]", fullmatch=True).filter(
     lambda text: not text.startswith(("Assistant ", "Response ")) and text == text.strip()

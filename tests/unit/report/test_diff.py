@@ -58,6 +58,14 @@ def test_accuracy_is_paired_over_the_cases_of_both() -> None:
     assert accuracy["first"]["accuracy_scored"] == pytest.approx(3.5 / 5)
 
 
+def test_the_difference_is_second_minus_first() -> None:
+    wrong = [judged(str(i), 1 if i % 4 else 0) for i in range(40)]
+    right = [judged(str(i), 0) for i in range(40)]
+    accuracy = compare(wrong, right)["accuracy"]
+    low, high = accuracy["interval"]
+    assert 0 < low < accuracy["difference"] == 0.75 < high
+
+
 def test_a_run_differs_from_itself_in_nothing() -> None:
     result = compare(FIRST, FIRST)
     assert (result["winners_changed"], result["changed"]) == (0, [])

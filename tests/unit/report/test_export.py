@@ -130,6 +130,12 @@ def test_thinking_that_came_apart_stays_apart() -> None:
     assert row["completion"] == [said]
 
 
+def test_only_what_was_shown_can_win() -> None:
+    case = Case("x", (Message("user", "2 + 2?"),), ("5", "4", "3"), (1.0, 2.0, 0.0))
+    shown = msgspec.structs.replace(call(case), order=(0, 2), messages=PROTOCOL.render(case, (0, 2)).messages)
+    assert len(list(traces([shown], {"x": case}, PROTOCOL, Left()))) == 1
+
+
 def test_a_candidate_is_held_against_its_anchor() -> None:
     case = Case("x", (Message("user", "2 + 2?"),), ("4",), (1.0,), anchors=(Anchor("5", 0.0),))
     assert len(list(traces([call(case)], {"x": case}, PROTOCOL, Left()))) == 1

@@ -23,7 +23,20 @@ from thinkscore.lab import world
 from thinkscore.report import page as page_module
 from thinkscore.report._html import visible
 from thinkscore.report.page import Written, write_report
-from thinkscore.types import Case, Completion, Failure, Judgment, Message, Note, Trace, Usage, Verdict, Winner
+from thinkscore.types import (
+    Anchor,
+    Case,
+    Completion,
+    Failure,
+    Judgment,
+    Message,
+    Note,
+    Scores,
+    Trace,
+    Usage,
+    Verdict,
+    Winner,
+)
 
 VOID = {"meta", "input", "img", "br", "hr", "link"}
 BLOCKS = {"div", "p", "table", "section", "details", "h1", "h2", "h3", "h4", "h5", "form", "nav", "ul", "svg"}
@@ -210,6 +223,30 @@ def test_each_section_of_a_trace_is_shown_and_quotes_lead_to_the_candidate(tmp_p
     assert mark["title"] == "quoted by vote 1"
     assert any(a["href"] == f"#{mark['id']}" for a in found.all("a"))
     assert re.search(rf'<mark id="{mark["id"]}"[^>]*>Tea on</mark> Monday\.', html)
+
+
+def test_anchors_are_named_and_votes_on_some_of_the_candidates_are_neither_right_nor_wrong(tmp_path: Path) -> None:
+    anchors = (Anchor("Tea on Sunday.", 3.0), Anchor("", 1.0))
+    case = Case("c", (Message("user", "Which?"),), ("Tea.", ""), (2.0, 1.0), anchors=anchors)
+    trace = Trace(evaluation=(Note("on Sunday", candidate=2, quote=True), Note("Cake", candidate=1, quote=True)))
+    verdicts = [
+        Verdict("c", (2, 0), Winner(2), trace, Completion("x")),
+        Verdict("c", (1, 2), Scores((None, 4.0, 5.0, None)), trace, Completion("y")),
+        Verdict("c", (0, 3), Winner(0), Trace(evaluation=(Note("Milk", candidate=3, quote=True),)), Completion("z")),
+    ]
+    judgment = Judgment("c", (1.5, 0.25), 0, 0.75, (*verdicts,), Usage(3, 2, 3), "", "", None, (0.5, 0.125))
+    html = written(tmp_path, [(case, judgment)])
+    text = re.sub(r"\s+", " ", check(html).text())
+    assert "Vote 1: anchor 0 shown: anchor 0, candidate 0" in text
+    assert "Vote 2: scores –, 4, 5, – shown: candidate 1, anchor 0" in text
+    assert (
+        "Candidate 0 judged best best by gold gold 2, score 1.5 ± 0.5 Tea. Candidate 1 gold 1, score 0.25 ± 0.12"
+        in text
+    )
+    assert ">on Sunday</mark>." in html
+    # What an empty candidate is said to say is not in it; of an anchor without a text nothing is known.
+    assert "Cake not in the candidate" in text and "Milk not" not in text
+    assert "votes" not in {a.get("id") for a in check(html).all("section")}
 
 
 def evil_run() -> list[tuple[Case, Judgment]]:
