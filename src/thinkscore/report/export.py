@@ -58,6 +58,10 @@ class CallRow(msgspec.Struct, frozen=True):
     """What it cost."""
     logprobs: tuple[float, ...] | None = None
     """Log-probability of each token."""
+    drawn: tuple[int, int] | None = None
+    """(seed, choice) of the request where one request drew several."""
+    cut: int = 0
+    """Characters left out of the case to make it fit."""
 
 
 def is_run(path: str | Path) -> bool:
@@ -90,6 +94,8 @@ def calls_of_journal(path: str | Path, left: Left) -> Iterator[CallRow]:
             seed=request.seed,
             usage=done.usage,
             logprobs=done.logprobs,
+            drawn=done.drawn,
+            cut=done.cut,
         )
 
 
@@ -137,6 +143,8 @@ def _unfit(call: CallRow, case: Case, protocol: Protocol) -> str | None:
     """Say why a call is no example of a right judgment; None if it is one."""
     if call.protocol != protocol.id:
         return f"asked in protocol {call.protocol}"
+    if call.cut:
+        return "asked about a shortened case"
     gold = _gold(case, call.order)
     if gold is None:
         return "no gold"

@@ -109,6 +109,7 @@ UNFIT = {
     "cut off": (call(PAIR, "Let me see", finish="length"), PAIR, "no verdict (truncated)"),
     "wrong": (call(PAIR, "<answer>[[B]]</answer>"), PAIR, "verdict against gold"),
     "a tie by gold": (call(PAIR, "<answer>[[B]]</answer>"), msgspec.structs.replace(PAIR, gold=(1, 1)), None),
+    "shortened": (call(PAIR, cut=30), PAIR, "asked about a shortened case"),
     "another case": (call(PAIR), msgspec.structs.replace(PAIR, id="y"), "not in the case file"),
 }
 
