@@ -20,7 +20,7 @@ from thinkscore.engines.embedded import PACKAGED
 
 PYTHON = Path(os.environ.get("PEER_PYTHON", Path(__file__).parents[2] / ".venv-peer/bin/python"))
 NAME, KEY = "packaged-judge", "a-key-of-the-test"
-START, LIFE = 300, 3600
+START, LIFE = 600, 3600
 """Seconds until it must be ready, and after which it ends whatever happens to the tests."""
 # Chunked prefill is off because the CPU build cannot read a prompt in two pieces when the request has a seed
 # ("CPU Generator does not use offset"): its engine dies, and takes all requests with it.

@@ -41,7 +41,8 @@ def diff(
 
 def _print(where: Console, result: Mapping[str, Any], names: tuple[str, str], show: int) -> None:
     cases, changed = result["cases"], result["changed"]
-    where.print(f"first: {names[0]}\nsecond: {names[1]}", soft_wrap=True)
+    for side, name in zip(("first", "second"), names, strict=True):
+        where.print(f"{side}: {name}, {_usage(result['usage'][side])}", soft_wrap=True)
     where.print(f"{cases['both']:,} cases in both{_missing('first', cases)}{_missing('second', cases)}")
     where.print(
         f"{result['winners_changed']:,} winners changed, {result['failures']['appeared']:,} failures appeared, "
@@ -51,16 +52,17 @@ def _print(where: Console, result: Mapping[str, Any], names: tuple[str, str], sh
         where.print(f"{result['gold_differs']:,} cases have another gold in the second run; accuracy leaves them out")
     if result["accuracy"] is not None:
         where.print(_accuracy(result["accuracy"]))
-    for name in ("first", "second"):
-        usage = result["usage"][name]
-        where.print(
-            f"{name}: {usage['calls']:,} calls, {usage['prompt_tokens']:,} prompt tokens, "
-            f"{usage['completion_tokens']:,} completion tokens"
-        )
     for change in changed[:show]:
         where.print(_change(change), soft_wrap=True)
     if len(changed) > show:
         where.print(f"... and {len(changed) - show:,} more; --json lists all")
+
+
+def _usage(usage: Mapping[str, int]) -> str:
+    return (
+        f"{usage['calls']:,} calls, {usage['prompt_tokens']:,} prompt tokens, "
+        f"{usage['completion_tokens']:,} completion tokens"
+    )
 
 
 def _missing(side: str, cases: Mapping[str, Sequence[str]]) -> str:

@@ -10,7 +10,8 @@ import typer
 from rich.table import Table
 
 from ..errors import BadInput
-from ..protocols._published import Published, find_published, import_template, load_template, published
+from ..protocols._import import import_template
+from ..protocols._published import Published, find_published, load_template, published
 from ..report.terminal import console
 
 __all__ = ["templates"]

@@ -76,7 +76,11 @@ class Transport:
             connector=aiohttp.TCPConnector(limit=0),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=headers,
-            timeout=aiohttp.ClientTimeout(options.timeout, sock_connect=options.connect, sock_read=options.read),
+            timeout=aiohttp.ClientTimeout(
+                options.timeout,
+                sock_connect=options.connect,
+                sock_read=options.read if options.read < options.timeout else None,  # a timer per answer saved
+            ),
         )
         return self.session
 

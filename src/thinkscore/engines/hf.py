@@ -72,7 +72,11 @@ class Hf(Engine):
         if (Path(name) / "adapter_config.json").is_file() and not (Path(name) / "config.json").is_file():
             raise BadInput(f"{name} is an adapter; use hf:BASE_MODEL?adapter={name}")
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="thinkscore-hf")
-        self._loaded = await self._work(self._load)
+        try:
+            self._loaded = await self._work(self._load)
+        except BaseException:
+            await self.close()
+            raise
         self._batches = Batches(self.options.batch, self._loaded.free)
 
     async def close(self) -> None:

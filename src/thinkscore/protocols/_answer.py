@@ -8,7 +8,7 @@ characters. Here both leave what they cannot tell as a failure; the authors coun
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from ..types import Completion, Failure
 from ._text import final_region, goes_on, missing, whole
@@ -20,7 +20,7 @@ VERDICTS = ("<answer>[[A]]</answer>", "<answer>[[B]]</answer>")
 _WINDOW = 80
 
 
-def strict(completion: Completion, marks: Sequence[str]) -> int | Failure:
+def strict(completion: Completion, marks: tuple[str, ...]) -> int | Failure:
     """Find the place that the final region names; `marks` are the sections of an answer."""
     region = final_region(completion.text, marks)
     if region is None:

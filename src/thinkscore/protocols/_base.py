@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
@@ -87,7 +87,11 @@ class Protocol(ABC):
 
     def instructions(self) -> str:
         """Return the wording that ships beside the protocol's file, as `.md`."""
-        return text_of(self._place().with_suffix(".md"))
+        return text_of(self._wording)
+
+    @cached_property
+    def _wording(self) -> Path:
+        return self._place().with_suffix(".md")
 
     def _place(self) -> Path:
         return Path(inspect.getfile(type(self)))

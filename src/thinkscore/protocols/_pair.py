@@ -19,8 +19,8 @@ class Pairwise(Protocol):
     """A protocol for two candidates; a subclass names the tags and verdicts and reads place and trace."""
 
     arity = (2, 2)
-    slots = ("question", "answer_a", "answer_b")
-    turns = ("conversation_a", "conversation_b")
+    slots: ClassVar[tuple[str, ...]] = ("question", "answer_a", "answer_b")
+    turns: ClassVar[tuple[str, ...]] = ("conversation_a", "conversation_b")
     tags: ClassVar[tuple[str, str]]
     """What stands around the candidate at each place."""
     verdicts: ClassVar[tuple[str, str]]

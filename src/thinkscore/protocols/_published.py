@@ -1,17 +1,14 @@
-"""Published templates: pinned by SHA-256 here, imported on the user's machine, cached there, and found by name.
+"""Published templates: pinned by SHA-256 here, kept on the user's machine, and found by name.
 
 The texts are their authors' and are not in this package; `_templates.toml` holds where they were published and what
-they hash to. A text is taken from the authors' file at a pinned commit, or from a file that the user gives; Python
-files are read as syntax, never run. What does not hash to what is pinned is refused.
+they hash to. `_import.py` takes them in; whenever one is used it is checked again.
 """
 
 from __future__ import annotations
 
-import ast
 import os
 import tomllib
-import urllib.request
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -21,11 +18,10 @@ import msgspec
 from ..errors import BadInput
 from ._template import Template, digest, read_own
 
-__all__ = ["Published", "find_published", "find_template", "import_template", "load_template", "published"]
+__all__ = ["TABLE", "Published", "cached", "find_published", "find_template", "load_template", "published"]
 
 TABLE = Path(__file__).with_name("_templates.toml")
 _RAW = "https://raw.githubusercontent.com"
-_LIMIT = 10_000_000
 
 
 class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -127,7 +123,7 @@ def load_template(name: str, table: Path = TABLE) -> Template:
     parts = {}
     for part, pinned in source.parts.items():
         try:
-            text = _file(name, part).read_bytes().decode()
+            text = cached(name, part).read_bytes().decode()
         except (OSError, UnicodeDecodeError):
             text = ""
         if digest(text) != pinned.sha256:
@@ -140,128 +136,9 @@ def load_template(name: str, table: Path = TABLE) -> Template:
     return Template(name, parts, source.slots, source.each, source.block, source.scores, official=True)
 
 
-def import_template(name: str, source: Path | None = None, table: Path = TABLE) -> Template:
-    """Take a template from the authors' publication, or from a file or folder, check it, and cache it.
-
-    Raises `BadInput` if it is not there, does not hash to what is pinned, or cannot be fetched.
-    """
-    pinned = find_published(name, table)
-    named = [part.constant for part in pinned.parts.values() if part.constant]
-    if source is None:
-        texts = _constants(_fetched(name, pinned), pinned.url, named)
-    else:
-        texts = [text for file in _files(source) for text in _texts(file, named)]
-    found = {part: _matching(texts, wanted.sha256) for part, wanted in pinned.parts.items()}
-    missing = [f"{part} (sha256 {pinned.parts[part].sha256[:12]}...)" for part in found if found[part] is None]
-    if missing:
-        hint = f"; in the authors' file the texts are {', '.join(named)}" if named else f"; printed in {pinned.place}"
-        raise BadInput(
-            f"{source or pinned.url} does not hold {name} byte for byte: "
-            f"none of its {len(texts)} texts is the part {', '.join(missing)}{hint}"
-        )
-    for part, text in found.items():
-        _write(_file(name, part), text or "")
-    return load_template(name, table)
-
-
-def _fetched(name: str, pinned: Published) -> str:
-    """Download the authors' file."""
-    if not pinned.repository:
-        raise BadInput(
-            f"{name} was published in print only ({pinned.place}); write its text to a file and run: "
-            f"thinkscore templates import {name} --from FILE"
-        )
-    try:
-        with urllib.request.urlopen(pinned.url, timeout=30) as reply:
-            return str(reply.read(_LIMIT), "utf-8", "replace")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", None) or error
-        raise BadInput(
-            f"cannot fetch {pinned.url}: {reason}; with the file at hand, run: "
-            f"thinkscore templates import {name} --from FILE"
-        ) from error
-
-
-def _files(source: Path) -> list[Path]:
-    """List the files to look in: the file itself, or the texts and Python files of a folder."""
-    if source.is_dir():
-        return sorted(file for file in source.iterdir() if file.suffix in (".txt", ".md", ".py"))
-    if source.is_file():
-        return [source]
-    raise BadInput(f"got --from {source}; there is no such file or folder")
-
-
-def _texts(file: Path, named: Iterable[str]) -> list[str]:
-    try:
-        text = file.read_bytes()[:_LIMIT].decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"cannot read {file}: {error}") from error
-    return _constants(text, str(file), named) if file.suffix == ".py" else [text]
-
-
-def _matching(texts: Iterable[str], sha256: str) -> str | None:
-    """Return the text with this hash. Line ends and a last line break, which editors change, do not matter."""
-    for text in texts:
-        lines = text.replace("\r\n", "\n")
-        for same in (text, lines, lines.rstrip("\n"), lines.rstrip("\n") + "\n"):
-            if digest(same) == sha256:
-                return same
-    return None
-
-
-def _constants(code: str, where: str, named: Iterable[str]) -> list[str]:
-    """Return the texts that a Python file assigns at its top, and the named sums of them, without running it."""
-    try:
-        body = ast.parse(code).body
-    except (SyntaxError, ValueError, RecursionError) as error:
-        raise BadInput(f"{where} is no Python file that can be read: {error}") from error
-    known: dict[str, object] = {}
-    for node in body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            known[node.targets[0].id] = _value(node.value, known)
-    sums = [_value(ast.parse(name, mode="eval").body, known) for name in named]
-    return list(dict.fromkeys(_strings([*known.values(), *sums])))
-
-
-def _value(node: ast.expr, known: dict[str, object]) -> object:
-    """Read a literal, a known name, or a sum of texts; None for anything else."""
-    match node:
-        case ast.Constant(value=value):
-            return value
-        case ast.Name(id=name):
-            return known.get(name)
-        case ast.BinOp(left=left, op=ast.Add(), right=right):
-            both = _value(left, known), _value(right, known)
-            return both[0] + both[1] if isinstance(both[0], str) and isinstance(both[1], str) else None
-        case ast.List(elts=items) | ast.Tuple(elts=items):
-            return [_value(item, known) for item in items]
-        case ast.Dict(values=items):
-            return [_value(item, known) for item in items]
-    return None
-
-
-def _strings(values: Iterable[object]) -> Iterator[str]:
-    for value in values:
-        if isinstance(value, str):
-            yield value
-        elif isinstance(value, list):
-            yield from _strings(value)
-
-
-def _file(name: str, part: str) -> Path:
-    """Name the cached file of a part."""
+def cached(name: str, part: str) -> Path:
+    """Name the file that an imported part is kept in."""
     base = os.environ.get("THINKSCORE_CACHE")
     home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     folder = Path(base) if base else Path(home).expanduser() / "thinkscore"
     return folder / "templates" / f"{name}.{part}.txt"
-
-
-def _write(file: Path, text: str) -> None:
-    """Write in one step, so that no reader sees half a text."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        fresh = file.with_name(f"{file.name}.{os.getpid()}")
-        fresh.write_bytes(text.encode())
-        fresh.replace(file)
-    except OSError as error:
-        raise BadInput(f"cannot write {file}: {error.strerror}; name another folder in THINKSCORE_CACHE") from error

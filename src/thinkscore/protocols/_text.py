@@ -120,15 +120,14 @@ def goes_on(completion: Completion, rest: str) -> bool:
     return completion.finish == "length" and re.sub(r"</answer>|[\s.*$}]", "", rest) != ""
 
 
-def final_region(text: str, marks: Sequence[str]) -> tuple[int, bool] | None:
+def final_region(text: str, marks: tuple[str, ...]) -> tuple[int, bool] | None:
     """Find where the verdict may stand: after the last closing mark of thinking or of a section.
 
     Returns (start, whether a closing mark came before), or None if the text ends inside a section.
     """
-    names = "|".join(re.escape(mark) for mark in marks)
     open_at: dict[str, int] = {}
     start, marked = 0, False
-    for match in re.finditer(rf"<(/?)({names})\s*>", text, re.IGNORECASE):
+    for match in _tags(marks).finditer(text):
         name = match[2].lower()
         if not match[1]:
             open_at[name] = match.end()
@@ -145,16 +144,24 @@ def final_region(text: str, marks: Sequence[str]) -> tuple[int, bool] | None:
     return start, marked
 
 
+@cache
+def _tags(names: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile(rf"<(/?)({'|'.join(map(re.escape, names))})\s*>", re.IGNORECASE)
+
+
 _LAST_ANSWER = re.compile(r"<answer>\s*\[\[\s*[AB]\s*\]\]\s*(?:</answer>\s*)?\Z", re.IGNORECASE)
+
+
+_LINE = re.compile(r"[^\n]+")
 
 
 def placed_lines(text: str, start: int, end: int) -> list[Line]:
     """Return the lines of text[start:end] that say something, trimmed, each with its span."""
     found = []
-    for match in re.finditer(r"[^\n]+", text[start:end]):
+    for match in _LINE.finditer(text, start, end):
         said = match[0].strip()
         if said:
-            left = start + match.start() + match[0].index(said)
+            left = match.start() + match[0].index(said)
             found.append(Line(said, (left, left + len(said))))
     return found
 

@@ -137,7 +137,8 @@ def _strict(completion: Completion, prompt: Prompt, least: int, most: int) -> Ou
 
 def _official(completion: Completion, prompt: Prompt) -> Outcome:
     """Read the last group in a box or in brackets, whatever stands around it; what is no number is passed over."""
-    groups = _GROUP.findall(whole(completion))
+    text = whole(completion)
+    groups = _GROUP.findall(text, 0, max(text.rfind("]"), text.rfind("}")) + 1)  # what is never closed is no group
     scores = [score for said in groups[-1].split(",") for score in _number(said)] if groups else []
     if not scores:
         return missing(completion)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 
 from ..types import Completion, Criterion, Failure, Line, Note, Outcome, Prompt, Trace, Winner
 from ._answer import LABELS, VERDICTS, official_eval, official_reward, strict
@@ -129,9 +130,8 @@ def _thinking(completion: Completion) -> tuple[tuple[Line, ...], int]:
 def _inside(text: str, tag: str, start: int) -> list[tuple[int, int]]:
     """Return where each section of this tag holds its content; an unclosed one runs to the next section."""
     found = []
-    marks = re.compile(rf"<(/?)(?:({tag})|answer|eval|rubric|solution|type)>")
     begin: int | None = None
-    for match in marks.finditer(text, start):
+    for match in _section_marks(tag).finditer(text, start):
         if begin is not None and (not match[1] or match[2]):
             found.append((begin, match.start()))
             begin = None
@@ -140,6 +140,11 @@ def _inside(text: str, tag: str, start: int) -> list[tuple[int, int]]:
     if begin is not None:
         found.append((begin, len(text)))
     return found
+
+
+@cache
+def _section_marks(tag: str) -> re.Pattern[str]:
+    return re.compile(rf"<(/?)(?:({tag})|answer|eval|rubric|solution|type)>")
 
 
 def _free(text: str, start: int, end: int, tags: Sequence[str]) -> list[Line]:
@@ -152,8 +157,12 @@ def _free(text: str, start: int, end: int, tags: Sequence[str]) -> list[Line]:
 
 
 def _spans(text: str, tag: str, start: int, end: int) -> list[tuple[int, int]]:
-    pattern = re.compile(rf"<{tag}>.*?(?:</{tag}>|\Z)", re.DOTALL)
-    return [match.span() for match in pattern.finditer(text, start, end)]
+    return [match.span() for match in _section(tag).finditer(text, start, end)]
+
+
+@cache
+def _section(tag: str) -> re.Pattern[str]:
+    return re.compile(rf"<{tag}>.*?(?:</{tag}>|\Z)", re.DOTALL)
 
 
 def _gaps(start: int, end: int, covered: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -169,13 +178,15 @@ def _criterion(line: Line) -> Criterion:
     return Criterion(text, line.span, weight)
 
 
+_NOTE = re.compile(r"<(quote|summary)_([AB])>(.*?)(?:</\1_\2>|(?=<(?:quote|summary|/?eval)\b)|\Z)", re.DOTALL)
+
+
 def _notes(text: str, start: int, order: Sequence[int]) -> list[Note]:
     """Read quotes, summaries and free remarks of every evaluation, in the order written."""
     notes = []
-    tags = re.compile(r"<(quote|summary)_([AB])>(.*?)(?:</\1_\2>|(?=<(?:quote|summary|/?eval)\b)|\Z)", re.DOTALL)
     for begin, end in _inside(text, "eval", start):
         covered = []
-        for match in tags.finditer(text, begin, end):
+        for match in _NOTE.finditer(text, begin, end):
             covered.append(match.span())
             said = match[3].strip()
             if said:

@@ -1,1 +1,1 @@
-"""What a person sees: tables and single cases in the terminal."""
+"""What comes of a run: what a person sees (tables, cases, a page), what others read, what a run would cost."""

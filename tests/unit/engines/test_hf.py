@@ -457,9 +457,7 @@ def test_a_model_that_nobody_can_reach_is_one_clear_error() -> None:
     hub = pytest.importorskip("huggingface_hub")
     if not hub.constants.HF_HUB_OFFLINE:
         pytest.skip("would ask the network; make test sets HF_HUB_OFFLINE")
-    with pytest.raises(
-        EngineUnavailable, match="'nobody/nothing' is no folder, and the Hub or its cache"
-    ):
+    with pytest.raises(EngineUnavailable, match="'nobody/nothing' is no folder, and the Hub or its cache"):
         complete("hf:nobody/nothing", [prompt("A")])
 
 

@@ -14,7 +14,8 @@ import pytest
 from thinkscore.data import read_cases
 from thinkscore.errors import BadInput
 from thinkscore.judge import make_protocol
-from thinkscore.protocols._published import import_template, load_template, published
+from thinkscore.protocols._import import import_template
+from thinkscore.protocols._published import load_template, published
 from thinkscore.types import Case, Message
 
 BESIDE = Path(__file__).parents[4] / "shared"
@@ -73,9 +74,10 @@ def fitting(name):
     one = published()[name]
     if not one.protocols:
         return ["fill"]
-    if "context" in one.slots:
-        return ["three", "turns", "single"] if one.each else ["one"]
-    return ["single", "turns"]
+    if "response" in one.slots and not one.each:
+        return ["one"]
+    most = make_protocol(one.protocols[0]).arity[1]
+    return ["single", "turns"] if most == 2 else ["single", "turns", "three"]
 
 
 PAIRS = [(name, case) for name in published() for case in fitting(name)]
@@ -135,11 +137,16 @@ def plain_rrm(case, a, b):
     return [("system", text_of("rrm_eval_system")), ("user", user)]
 
 
-def plain_grm(case, a, b):
-    text = text_of("deepseek_grm_default_normalised")
-    before, after = text.split("[The Begin of Response i]\n{the i-th response}\n[The End of Response i]")
+def plain_grm(name, number, case, a, b):
+    text = text_of(f"deepseek_grm_{name}_normalised")
+    slot = "{the i-th response}" if number else "{the response}"
+    before, after = text.split(f"[The Begin of Response{' i' * number}]\n{slot}\n[The End of Response{' i' * number}]")
     head, tail = before.split("{conversation context & query}")
-    blocks = [f"[The Begin of Response {i}]\n{reply}\n[The End of Response {i}]" for i, reply in enumerate((a, b), 1)]
+    places = (" 1", " 2") if number else ("", "")
+    blocks = [
+        f"[The Begin of Response{place}]\n{reply}\n[The End of Response{place}]"
+        for place, reply in zip(places, (a, b), strict=True)
+    ]
     return [("user", head + asked(case) + tail + "\n".join(blocks) + after)]
 
 
@@ -152,7 +159,8 @@ PLAIN = {
     "rm_r1_instruct": lambda *case: plain_rm_r1("instruct", *case),
     "rm_r1_reasoning": lambda *case: plain_rm_r1("reasoning", *case),
     "rrm_eval": plain_rrm,
-    "deepseek_grm_default": plain_grm,
+    "deepseek_grm_default": lambda *case: plain_grm("default", True, *case),
+    "deepseek_grm_llm_as_a_judge_pairwise": lambda *case: plain_grm("llm_as_a_judge_pairwise", False, *case),
     "j1_pairwise_verdict": plain_j1,
 }
 
@@ -186,13 +194,7 @@ def test_a_single_response_renders_byte_for_byte(at_hand):
 def test_other_texts_are_filled_byte_for_byte(at_hand):
     filled = {name: rendered(name, "fill")[0][1] for name in published() if fitting(name) == ["fill"]}
     a, b = REPLIES
-    block = "[The Begin of Response]\n{the response}\n[The End of Response]"
-    pairwise = text_of("deepseek_grm_llm_as_a_judge_pairwise_normalised").split(block)
-    judge = block.replace("{the response}", a) + "\n" + block.replace("{the response}", b)
     assert filled == {
-        "deepseek_grm_llm_as_a_judge_pairwise": pairwise[0].replace("{conversation context & query}", QUESTION)
-        + judge
-        + pairwise[1],
         "deepseek_grm_meta_rm": put(
             text_of("deepseek_grm_meta_rm_normalised")
             .replace("{conversation context & query}", "{query}")

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from thinkscore.errors import BadInput
 from thinkscore.judge import Judge, make_protocol
-from thinkscore.protocols._published import import_template, load_template, published
+from thinkscore.protocols._import import import_template
+from thinkscore.protocols._published import load_template, published
 from thinkscore.protocols._template import Template
 from thinkscore.types import Case, Completion, Failure, Message, Scores
 
