@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from ..errors import BadInput
-from ..protocols._models import find_model
+from ..protocols._models import Model, find_model
 from ..types import Sampling
 
 __all__ = ["Choice", "chosen"]
@@ -53,7 +53,7 @@ def chosen(
     published = (known.temperature, known.top_p, known.max_tokens)
     return Choice(
         protocol or known.protocol,
-        _named(engine, known.id),
+        _named(engine, known),
         parser or known.parser,
         template or known.template,
         _sampling(given, published),
@@ -67,10 +67,11 @@ def _sampling(given: _Values, published: _Values) -> Sampling:
     return Sampling(**{name: next(value for value in values if value is not None) for name, *values in said})
 
 
-def _named(engine: str | None, name: str) -> str:
+def _named(engine: str | None, known: Model) -> str:
     """Run the checkpoint in process if no engine was given; tell a server its name if the address does not."""
+    name = known.id
     if engine is None:
-        return f"hf:{name}"
+        return f"hf:{name}" + (f"?context={known.context}" if known.context else "")
     options = engine.partition("?")[2].split("&")
     if not engine.startswith(("http://", "https://")) or any(option.startswith("model=") for option in options):
         return engine

@@ -9,7 +9,7 @@ NOTHING = {"model": None, "protocol": None, "engine": None, "parser": None, "tem
 NOTHING |= {"temperature": None, "top_p": None, "max_tokens": None}
 RRM = "Reward-Reasoning/RRM-7B"
 ENGINES = {
-    None: f"hf:{RRM}",
+    None: f"hf:{RRM}" + "?context=131072",
     "hf:folder": "hf:folder",
     "replay:x": "replay:x",
     "http://h/v1": f"http://h/v1?model={RRM}",

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from thinkscore.budget import Budget, Price
 from thinkscore.doubles.server import ChatRequest, Server, serve_in_thread
+from thinkscore.engines import embedded
 from thinkscore.engines.http import Http
 from thinkscore.errors import BadInput, EngineUnavailable
 from thinkscore.journal import read_journal
@@ -188,6 +189,25 @@ def test_values_come_from_the_servers_scalar_head() -> None:
         judgments = list(judge.judge(CASES[:20]))
     assert all(judgment.scores is not None and judgment.failure is None for judgment in judgments)
     assert len({judgment.scores for judgment in judgments}) > 1
+
+
+def test_values_of_sglang_come_from_token_ids() -> None:
+    tokenizer = Path(embedded.__file__).parents[1] / "models" / "embedded"
+    seen: list[object] = []
+
+    def value(ids: object) -> float:
+        seen.append(ids)
+        return float(len(ids))  # type: ignore[arg-type]
+
+    with serve_in_thread(value=value) as server:
+        with Judge("scalar", f"{server.uri}&values=sglang&tokenizer={tokenizer}") as judge:
+            judgments = list(judge.judge(CASES[:5]))
+        with Judge("scalar", f"{server.uri}&values=sglang") as judge:
+            with pytest.raises(BadInput, match="values=sglang&tokenizer=DIR"):
+                list(judge.judge(CASES[:1]))
+    assert [judgment.failure for judgment in judgments] == [None] * 5
+    assert len(seen) == 10
+    assert all(isinstance(ids, list) and all(isinstance(token, int) for token in ids) for ids in seen)
 
 
 # ---- faults

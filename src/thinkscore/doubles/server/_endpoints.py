@@ -59,10 +59,10 @@ class Endpoints:
         """Answer `/classify` in vLLM's form, or in SGLang's own one where the request is."""
         asked = _decoded(body, _CLASSIFY)
         conversations = _conversations(asked)
-        if asked.text is msgspec.UNSET:  # SGLang's own form names no model
+        if asked.native is msgspec.UNSET:
             self._check_model(asked.model)
         values = await self._judge.values(conversations)
-        if asked.text is not msgspec.UNSET:
+        if asked.native is not msgspec.UNSET:
             return Content(msgspec.json.encode([{"embedding": [v], "meta_info": {}} for v in values]))
         raw = asked.use_activation is False
         return self._classes([v if raw else 1 / (1 + math.exp(-v)) for v in values], conversations, seed, fault)
@@ -138,9 +138,9 @@ def _conversations(asked: ClassifyRequest) -> list[object]:
     """List what to score: texts, token ids, or one list of messages."""
     if asked.messages is not msgspec.UNSET:
         return [[{"role": turn.role, "content": turn.text} for turn in asked.messages]]
-    given: Any = asked.input if asked.text is msgspec.UNSET else asked.text
+    given: Any = asked.input if asked.native is msgspec.UNSET else asked.native
     if given is msgspec.UNSET or given == []:
-        raise Refusal(400, "give input or messages (or text)", 400, "input")
+        raise Refusal(400, "give input or messages (or text, input_ids)", 400, "input")
     return [given] if isinstance(given, str) or isinstance(given[0], int) else list(given)
 
 

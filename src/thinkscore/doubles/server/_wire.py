@@ -133,13 +133,19 @@ class ChatReply(Struct):
 
 
 class ClassifyRequest(Struct):
-    """`POST /classify`: `input` or `messages` is vLLM's form, `text` is SGLang's."""
+    """`POST /classify`: `input` or `messages` is vLLM's form, `text` or `input_ids` is SGLang's."""
 
     model: str = ""
     input: str | list[str | int | list[int]] | UnsetType = UNSET
     text: str | list[str] | UnsetType = UNSET
+    input_ids: list[int | list[int]] | UnsetType = UNSET
     messages: list[Turn] | UnsetType = UNSET
     use_activation: bool | None = None
+
+    @property
+    def native(self) -> str | list[Any] | UnsetType:
+        """What SGLang's own form gives, which names no model."""
+        return self.input_ids if self.text is UNSET else self.text
 
 
 class Class(Struct):
