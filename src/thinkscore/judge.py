@@ -292,7 +292,9 @@ def _sampling(temperature: float, top_p: float, max_tokens: int) -> Sampling:
 def _text_hashes(protocol: Protocol) -> dict[str, str]:
     """Hash the files of a protocol: its code and its wording."""
     place = Path(inspect.getfile(type(protocol)))
-    files = sorted(file for file in place.parent.glob(f"{place.stem}.*") if file.is_file())
+    found = place.parent.glob(f"{place.stem}.*")
+    # Not the table of released models: what was taken from it is in the manifest itself.
+    files = sorted(file for file in found if file.is_file() and file.suffix != ".toml")
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 

@@ -50,7 +50,7 @@ def test_an_unknown_id_is_answered_with_what_there_is() -> None:
         load("protocols", "rm_r2", Protocol)
     text = str(error.value)
     assert "'rm_r2'" in text
-    assert "deepseek_grm, rm_r1" in text
+    assert "deepseek_grm, deepseek_pairwise, rm_r1" in text
     assert "Did you mean rm_r1?" in text
     assert "thinkscore/protocols/rm_r2.py" in text
 

@@ -65,6 +65,7 @@ class Transport:
         self._requests, self._tokens = Rate(address.options.rpm), Rate(address.options.tpm)
         self._backlog: deque[Request] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._answers: list[tuple[Request, bytes | Problem]] = []
         self._fatal = 0
         self._due = False
 
@@ -91,6 +92,7 @@ class Transport:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._work_off()  # what came is kept, whoever is gone
         session, self.session = self.session, None
         if session is not None:
             await session.close()
@@ -133,6 +135,8 @@ class Transport:
                 task = loop.create_task(self._attempt(request, server))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
+        if self._answers:
+            loop.call_soon(self._work_off)
 
     def _announced(self, new: Sequence[Request]) -> bool:
         """Tell of what is sent for the first time; if that fails nothing is sent."""
@@ -156,28 +160,38 @@ class Transport:
         return None
 
     async def _attempt(self, request: Request, server: Server) -> None:
-        """Send a request once; end it, or see to it that it is sent again."""
+        """Send a request once and put the answer down; places that are free now are filled before it is worked on."""
         assert self.session is not None
-        loop = asyncio.get_running_loop()
-        problem: Problem | None = None
+        answer: bytes | Problem = Problem("cancelled")
         try:
             answer = await server.post(self.session, request.path, request.data())
-            result = answer if isinstance(answer, Problem) else request.read(answer)
-            problem = result if isinstance(result, Problem) else None
-            if problem is None:
-                self._fatal = 0
-            elif self._try_again(request, problem):
-                return
-            elif problem.fatal:
-                self._fatal += 1
-            if self._fatal >= FATAL and problem is not None:
-                raise EngineUnavailable(f"{self._fatal} requests in a row failed: {problem.message}")
-            request.end(result)
+            self._answers.append((request, answer))
         except Exception as error:
             self._stop(error, [request])
         finally:
-            server.note(problem, loop.time())
+            server.note(answer if isinstance(answer, Problem) else None, asyncio.get_running_loop().time())
             self._soon()
+
+    def _work_off(self) -> None:
+        """Work on the answers that are there: end each request, or see to it that it is sent again."""
+        answers, self._answers = self._answers, []
+        for request, answer in answers:
+            try:
+                self._take(request, answer)
+            except Exception as error:
+                self._stop(error, [request])
+
+    def _take(self, request: Request, answer: bytes | Problem) -> None:
+        result = answer if isinstance(answer, Problem) else request.read(answer)
+        if not isinstance(result, Problem):
+            self._fatal = 0
+        elif self._try_again(request, result):
+            return
+        elif result.fatal:
+            self._fatal += 1
+            if self._fatal >= FATAL:
+                raise EngineUnavailable(f"{self._fatal} requests in a row failed: {result.message}")
+        request.end(result)
 
     def _try_again(self, request: Request, problem: Problem) -> bool:
         """Put a request back after a pause, if that may help and there is time."""
