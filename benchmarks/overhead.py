@@ -2,7 +2,8 @@
 
     python benchmarks/overhead.py [--n 20000]
 
-Prints verdicts per second for a new journal, the same journal again, and no journal, and the peak memory so far.
+Prints verdicts per second for a new journal, the same journal again, no journal, and neither journal nor parsing (every
+answer is taken for the same verdict), and the peak memory so far.
 """
 
 from __future__ import annotations
@@ -16,12 +17,22 @@ from pathlib import Path
 from thinkscore.data import case_row, judgment_row, read_cases, write_rows
 from thinkscore.judge import Judge
 from thinkscore.lab import world
+from thinkscore.protocols._base import Protocol
+from thinkscore.protocols.rm_r1 import RmR1
+from thinkscore.types import Completion, Prompt, Trace, Verdict, Winner
 
 
-def rate(cases: Path, out: Path, journal: Path | None, n: int) -> float:
+class Unparsed(RmR1):
+    """Shows cases as `rm_r1` does, and reads nothing."""
+
+    def parse(self, completion: Completion, prompt: Prompt) -> Verdict:
+        return Verdict(prompt.case.id, prompt.order, Winner(prompt.order[0]), Trace(), completion)
+
+
+def rate(cases: Path, out: Path, journal: Path | None, n: int, protocol: Protocol | str = "rm_r1") -> float:
     """Judge the file once; return verdicts per second."""
     start = time.perf_counter()
-    with Judge("rm_r1", "scripted:", journal=journal) as judge, write_rows(out) as write:
+    with Judge(protocol, "scripted:", journal=journal) as judge, write_rows(out) as write:
         for case, judgment in judge.run(read_cases(cases)):
             write(judgment_row(case, judgment))
     return n / (time.perf_counter() - start)
@@ -37,8 +48,14 @@ def main() -> None:
         with write_rows(cases) as write:
             for case in world.make(0, "test", n):
                 write(case_row(case))
-        for label, kept in (("new journal", journal), ("answers from the journal", journal), ("no journal", None)):
-            speed = rate(cases, out, kept, n)
+        ways: list[tuple[str, Path | None, Protocol | str]] = [
+            ("new journal", journal, "rm_r1"),
+            ("answers from the journal", journal, "rm_r1"),
+            ("no journal", None, "rm_r1"),
+            ("no journal, no parsing", None, Unparsed()),
+        ]
+        for label, kept, protocol in ways:
+            speed = rate(cases, out, kept, n, protocol)
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
             print(f"{label:26} {speed:8.0f} verdicts/s   peak {peak:5.0f} MB", flush=True)
 

@@ -221,7 +221,8 @@ class Asker:
 
         prompts = [waiting.call.prompt for waiting in batch]
         try:
-            await (self._values if prompts[0].conversations else self.engine.stream)(prompts, announce, deliver)
+            scored = prompts[0].conversations and not self.engine.recorded
+            await (self._values if scored else self.engine.stream)(prompts, announce, deliver)
             if left:
                 raise EngineUnavailable(f"engine {self.engine.identity} left {len(left)} of {len(batch)} unanswered")
         except Exception as error:

@@ -24,6 +24,9 @@ class Engine(ABC):
     breaker: int = 0
     """How many equal errors in a row, without any success, end a run; 0 where errors are about single items."""
 
+    recorded: bool = False
+    """Whether answers are texts that were recorded, of whatever kind: then `values` is never asked."""
+
     def __init__(self, rest: str = "") -> None:
         self.rest = rest
 

@@ -19,6 +19,7 @@ class Replay(Engine):
     """Serves recorded completions by (case id, sample)."""
 
     batch = 256
+    recorded = True
 
     async def open(self) -> None:
         if not self.rest:

@@ -19,6 +19,7 @@ class Scripted(Engine):
     """Serves the records of a file (journal or JSONL), and a fixed verdict for everything else."""
 
     batch = 256
+    recorded = True
 
     async def open(self) -> None:
         self._records = Records(self.rest) if self.rest else None

@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 
 from thinkscore.budget import Budget, Price
-from thinkscore.doubles.server import ChatRequest, Server, serve_in_thread
+from thinkscore.doubles.server import ChatRequest, Faults, Server, serve_in_thread
 from thinkscore.engines import embedded
 from thinkscore.engines.http import Http
 from thinkscore.errors import BadInput, EngineUnavailable
@@ -183,10 +183,12 @@ def test_a_begun_answer_is_continued_by_servers_that_can() -> None:
     assert "prefill=yes" in (refused.error or "")
 
 
-def test_values_come_from_the_servers_scalar_head() -> None:
+def test_values_come_from_the_servers_scalar_head_and_are_replayed(tmp_path: Path) -> None:
     value = lambda conversation: float(len(str(conversation)) % 97)  # noqa: E731
-    with serve_in_thread(value=value) as server, Judge("scalar", server.uri) as judge:
+    with serve_in_thread(value=value) as server, Judge("scalar", server.uri, journal=tmp_path / "j") as judge:
         judgments = list(judge.judge(CASES[:20]))
+    with Judge("scalar", f"replay:{tmp_path / 'j'}") as judge:
+        assert [judgment.scores for judgment in judge.judge(CASES[:20])] == [j.scores for j in judgments]
     assert all(judgment.scores is not None and judgment.failure is None for judgment in judgments)
     assert len({judgment.scores for judgment in judgments}) > 1
 
@@ -216,12 +218,12 @@ FAULTS = "429=0.05,500=0.05,reset=0.05,truncated=0.05,stall=0.05,400=0.05,empty=
 
 
 def test_under_faults_nothing_is_lost_doubled_or_made_up(tmp_path: Path) -> None:
-    cases = list(world.make(3, "test", 300))
-    with serve_in_thread(answer=by_content, faults=FAULTS, seed=5) as server:
-        uri = server.uri + "&timeout=1.5&backoff=0.01&retries=20"
+    cases = list(world.make(3, "test", 200))
+    with serve_in_thread(answer=by_content, faults=Faults.parse(FAULTS, retry_after=0), seed=5) as server:
+        uri = server.uri + "&timeout=1&backoff=0.01&retries=20"
         judgments = judged(uri, cases, journal=tmp_path / "j")
         permanent = [record for record in server.requests.values() if "400" in record.faults]
-        assert sum(len(record.faults) for record in server.requests.values()) > 60
+        assert sum(len(record.faults) for record in server.requests.values()) > 40
         assert len(server.requests) == len(cases)
     assert [judgment.case_id for judgment in judgments] == [case.id for case in cases]
     failed = [judgment.failure for judgment in judgments if judgment.failure is not None]
