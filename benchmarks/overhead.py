@@ -25,6 +25,9 @@ from thinkscore.types import Completion, Prompt, Trace, Verdict, Winner
 class Unparsed(RmR1):
     """Shows cases as `rm_r1` does, and reads nothing."""
 
+    def instructions(self) -> str:
+        return RmR1().instructions()
+
     def parse(self, completion: Completion, prompt: Prompt) -> Verdict:
         return Verdict(prompt.case.id, prompt.order, Winner(prompt.order[0]), Trace(), completion)
 

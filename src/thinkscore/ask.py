@@ -150,6 +150,8 @@ class Asker:
         """Return one completion per prompt: from the journal, from a call that is under way, or from a new one."""
         calls = [Call.of(prompt, self.engine.identity) for prompt in prompts]
         answers = self.journal.lookup([call.key for call in calls])
+        if answers:
+            self._breaker.reset()
         missing = {call.key: call for call in calls if call.key not in answers}
         if missing:
             futures = self._put(missing.values())
@@ -286,6 +288,10 @@ class _Breaker:
     def __init__(self, engine: Engine) -> None:
         self._limit: int = engine.breaker
         self._last, self._times = "", 0
+
+    def reset(self) -> None:
+        """Note an answer from the journal: what a resumed run asks first is what failed for good before."""
+        self._times = 0
 
     def count(self, completion: Completion) -> None:
         """Count identical errors in a row; an answer starts anew. Raises `EngineUnavailable` at the limit."""

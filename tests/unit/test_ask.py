@@ -279,3 +279,13 @@ def test_a_tripped_breaker_sends_nothing_that_still_waits() -> None:
     with pytest.raises(EngineUnavailable):
         with_asker(engine, lambda asker: many(asker, 60))
     assert len(engine.prompts) == engine.breaker
+
+
+def test_a_resumed_run_is_not_ended_by_what_failed_for_good_before(tmp_path: Path) -> None:
+    engine = Remote(failing(lambda prompt: "" if int(prompt.case.id) % 3 else "refused"))
+    for _ in range(2):  # the second time, nothing but the refused ones is asked
+        journal = open_journal(tmp_path / "j")
+        verdicts = with_asker(engine, lambda asker: many(asker, 40), journal)
+        journal.close()
+    assert sum(isinstance(verdict.outcome, Failure) for verdict in verdicts) == 14
+    assert len(engine.prompts) == 40 + 14
