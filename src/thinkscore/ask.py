@@ -155,7 +155,7 @@ class Asker:
         missing = {call.key: call for call in calls if call.key not in answers}
         if missing:
             futures = self._put(missing.values())
-            # gather cancels what is left when one fails; a single future needs no such care
+            # What fails one of them ends the run; gather leaves the others alone. A single future needs no gather.
             done = [await futures[0]] if len(futures) == 1 else await asyncio.gather(*futures)
             answers.update(zip(missing, done, strict=True))
         return [answers[call.key] for call in calls]
@@ -213,13 +213,16 @@ class Asker:
 
     async def _run(self, batch: Sequence[_Waiting]) -> None:
         """Give every waiting case its completion, or the error that ends the run."""
-        left = dict(enumerate(batch))
+        left = set(range(len(batch)))
 
         def announce(places: Iterable[int]) -> None:
             self.journal.announce([batch[place].call for place in places])
 
         def deliver(place: int, completion: Completion) -> None:
-            self._land(left.pop(place), completion)
+            self._land(batch[place], completion)
+            if place in left:  # else the engine had broken off, and its place is free already
+                left.remove(place)
+                self._flying -= 1
 
         prompts = [waiting.call.prompt for waiting in batch]
         try:
@@ -228,14 +231,15 @@ class Asker:
             if left:
                 raise EngineUnavailable(f"engine {self.engine.identity} left {len(left)} of {len(batch)} unanswered")
         except Exception as error:
-            for waiting in left.values():
-                self._deliver(waiting, error)
+            for place in left:
+                self._deliver(batch[place], error)
         finally:
             self._flying -= len(left)
-            for waiting in left.values():
+            for waiting in (batch[place] for place in left):
                 self._waiting.pop(waiting.call.key, None)
                 for answer in waiting.answers:
                     answer.cancel()  # what is left: `close` came first
+            left.clear()
             self._soon()
 
     def _land(self, waiting: _Waiting, completion: Completion) -> None:
@@ -243,11 +247,10 @@ class Asker:
         prompt = waiting.call.prompt
         if prompt.cut:
             completion = msgspec.structs.replace(completion, cut=prompt.cut)
-        self._flying -= 1
         self.budget.settle(prompt, completion)
         self.journal.record([waiting.call], [completion])
         try:
-            self._breaker.count(completion)
+            self._breaker.count(prompt.case, completion)
             self._deliver(waiting, completion)
         except EngineUnavailable as error:  # what is under way is kept when it comes; nobody waits for it
             self._queue.clear()
@@ -280,26 +283,29 @@ def _valued(values: Sequence[float | Failure]) -> Completion:
 
 
 class _Breaker:
-    """Ends a run whose engine gives the same error again and again, and nothing else.
+    """Ends a run whose engine gives the same error for case after case, and nothing else.
 
-    An engine says with `breaker` after how many; 0, for one whose errors are about items, is never.
+    An engine says with `breaker` after how many; 0, for one whose errors are about items, is never. However often a
+    single case is asked, it is one; and what is too long is about the case.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._limit: int = engine.breaker
-        self._last, self._times = "", 0
+        self._last, self._cases = "", set[str]()
 
     def reset(self) -> None:
         """Note an answer from the journal: what a resumed run asks first is what failed for good before."""
-        self._times = 0
+        self._cases.clear()
 
-    def count(self, completion: Completion) -> None:
-        """Count identical errors in a row; an answer starts anew. Raises `EngineUnavailable` at the limit."""
-        error = completion.error or "" if completion.finish == "error" else ""
-        self._times = self._times + 1 if error and error == self._last else int(bool(error))
-        self._last = error
+    def count(self, case: Case, completion: Completion) -> None:
+        """Count cases with one error in a row; an answer starts anew. Raises `EngineUnavailable` at the limit."""
+        error = "" if overflow(completion) else completion.error or ""
+        if error != self._last:
+            self._last, self._cases = error, set()
+        if error:
+            self._cases.add(case.id)
         self.check()
 
     def check(self) -> None:
-        if self._limit and self._times >= self._limit:
-            raise EngineUnavailable(f"{self._times} calls in a row failed in the same way: {self._last}")
+        if self._limit and len(self._cases) >= self._limit:
+            raise EngineUnavailable(f"{len(self._cases)} cases in a row failed in the same way: {self._last}")

@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 WINDOW = 0.03  # seconds that an answer may wait for its commit
-CHECKPOINT = 2000  # rows written before the log is moved into the file
+CHECKPOINT = 10_000  # rows written before the log is moved into the file
 APPLICATION, VERSION = 0x7468736A, 2  # "thsj"
 
 _SCHEMA = f"""
@@ -167,6 +167,9 @@ class FileJournal(Journal):
             self._ids = dict(_guarded(self.path, self._db, _KEYS))
             self._texts = {text: id_ for id_, text in _guarded(self.path, self._db, "SELECT id, text FROM texts")}
             (self._last,) = self._db.execute("SELECT ifnull(max(id), 0) FROM calls").fetchone()
+        except sqlite3.Error as error:
+            self._lock.close()
+            raise BadInput(f"{path}: the journal is damaged or cannot be written ({error})") from error
         except BaseException:
             self._lock.close()
             raise
@@ -181,7 +184,7 @@ class FileJournal(Journal):
         self._writer.start()
 
     def lookup(self, keys: Sequence[str]) -> dict[str, Completion]:
-        known = [self._ids[hashed] for key in keys if (hashed := bytes.fromhex(key)) in self._ids]
+        known = [id_ for key in keys if (id_ := self._ids.get(bytes.fromhex(key)))]
         if not known:
             return {}
         with self._turn:
@@ -208,7 +211,9 @@ class FileJournal(Journal):
         with self._turn:
             self._check()
             for call, done in zip(calls, completions, strict=True):
-                id_ = self._sent.pop(call.key)
+                id_ = self._sent.pop(call.key, None)
+                if id_ is None:
+                    continue  # it was sent twice, since an error ended a run before the first answer was there
                 if done.finish == "error":
                     self._failed.append((id_, done.error or ""))
                 else:
@@ -224,7 +229,8 @@ class FileJournal(Journal):
         self._due.set()
         self._writer.join()
         try:
-            self._commit([])
+            with self._turn:
+                self._commit([])
         finally:
             for connection in (self._db, self._lock):
                 connection.close()
@@ -254,11 +260,11 @@ class FileJournal(Journal):
         while not self._closing.is_set():
             self._due.wait()
             self._closing.wait(WINDOW / 2)
-            if time.monotonic() - self._committed < WINDOW / 2:
-                continue  # an announcement took everything along, or what waits is young
-            self._due.clear()
-            with self._turn, suppress(ThinkscoreError):  # told to the next caller
-                self._commit([])
+            # Else an announcement took everything along, or what waits is young.
+            if time.monotonic() - self._committed >= WINDOW / 2:
+                self._due.clear()
+                with self._turn, suppress(ThinkscoreError):  # told to the next caller
+                    self._commit([])
             if self._written >= CHECKPOINT:
                 self._checkpoint()
 
@@ -280,10 +286,12 @@ class FileJournal(Journal):
         self._committed = time.monotonic()
 
     def _checkpoint(self) -> None:
-        """Move the log into the file, beside the writes, which go on."""
+        """Move the log into the file, beside the writes, which go on but for the end, so that the log starts anew."""
         self._written = 0
         with suppress(sqlite3.Error, BadInput), closing(_connect(self.path)) as connection:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            with self._turn:  # a log that writes were added to meanwhile would go on growing
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 def open_journal(path: str | Path | None) -> Journal:
@@ -367,7 +375,7 @@ def _lock(path: Path) -> sqlite3.Connection:
         raise BadInput(f"{path}: a journal is a file in a folder that exists")
     if path.exists() and path.stat().st_size and not is_journal(path):
         raise BadInput(f"{path}: is not a journal and stays as it is; give a journal or a new file name")
-    connection = sqlite3.connect(f"{path}.lock", isolation_level=None, timeout=0, check_same_thread=False)
+    connection = sqlite3.connect(f"{path.resolve()}.lock", isolation_level=None, timeout=0, check_same_thread=False)
     try:
         connection.executescript("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE")
     except sqlite3.Error as error:
@@ -383,8 +391,9 @@ def _connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     if read_only and not path.is_file():
         raise BadInput(f"{path}: no such journal")
     # A finished journal in a folder that cannot be written opens only as immutable.
-    immutable = "&immutable=1" if not path.with_name(f"{path.name}-wal").exists() else ""
-    uri = f"{path.resolve().as_uri()}?mode={f'ro{immutable}' if read_only else 'rwc'}"
+    place = path.resolve()  # the log lies beside the file, not beside a link to it
+    immutable = "&immutable=1" if not place.with_name(f"{place.name}-wal").exists() else ""
+    uri = f"{place.as_uri()}?mode={f'ro{immutable}' if read_only else 'rwc'}"
     connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
     try:
         application, version = (connection.execute(f"PRAGMA {p}").fetchone()[0] for p in _PRAGMAS)

@@ -106,7 +106,10 @@ class Judge:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=_work, args=(self._loop,), name="judge", daemon=True)
         self._thread.start()
-        self._release = weakref.finalize(self, _release, self._loop, self._thread, self._asker, self.journal)
+        self._streams: weakref.WeakSet[AsyncGenerator[Any, None]] = weakref.WeakSet()
+        self._release = weakref.finalize(
+            self, _release, self._loop, self._thread, self._asker, self.journal, self._streams
+        )
 
     def compare(self, prompt: Conversation, a: str, b: str) -> Judgment:
         """Judge two candidates; `winner` is 0 for a, 1 for b, None for a tie or a failure."""
@@ -178,7 +181,12 @@ class Judge:
             _raise_arity(judgment)
         return self._calibrated(judgment)
 
-    async def _stream(self, cases: Iterable[Case]) -> AsyncGenerator[list[tuple[Case, Judgment]], None]:
+    def _stream(self, cases: Iterable[Case]) -> AsyncGenerator[list[tuple[Case, Judgment]], None]:
+        source = self._judged(cases)
+        self._streams.add(source)
+        return source
+
+    async def _judged(self, cases: Iterable[Case]) -> AsyncGenerator[list[tuple[Case, Judgment]], None]:
         await self._open()
         # Twice what the engine takes at a time, so that it never waits for a case that is slow to end.
         window = 2 * self.engine.batch * self.engine.parallel
@@ -256,10 +264,21 @@ def _work(loop: asyncio.AbstractEventLoop) -> None:
         loop.close()
 
 
-def _release(loop: asyncio.AbstractEventLoop, thread: threading.Thread, asker: Asker, journal: Journal) -> None:
+def _release(
+    loop: asyncio.AbstractEventLoop,
+    thread: threading.Thread,
+    asker: Asker,
+    journal: Journal,
+    streams: Iterable[AsyncGenerator[Any, None]],
+) -> None:
     async def end() -> None:
         try:
-            await loop.shutdown_asyncgens()
+            running = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)  # a stream that runs cannot be closed
+            for stream in list(streams):  # one in another, so not all at once as `shutdown_asyncgens` does
+                await stream.aclose()
             with suppress(RuntimeError):  # at interpreter exit no thread pool takes work any more
                 await asker.close()
         finally:

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from thinkscore.ask import Ask, Asker
-from thinkscore.engines._base import Engine
-from thinkscore.errors import EngineUnavailable
-from thinkscore.journal import Journal, open_journal
+from thinkscore.budget import Budget
+from thinkscore.engines._base import Announce, Deliver, Engine
+from thinkscore.errors import EngineUnavailable, ThinkscoreError
+from thinkscore.journal import Call, Journal, open_journal, read_journal
 from thinkscore.protocols.rm_r1 import RmR1
 from thinkscore.seeds import derive_seed
 from thinkscore.types import Case, Completion, Failure, Message, Prompt, Sampling, Usage, Verdict, Winner
@@ -184,7 +185,7 @@ def failing(message: Callable[[Prompt], str]) -> Callable[[Prompt], Completion]:
 def test_the_same_error_again_and_again_ends_the_run_and_keeps_the_journal(tmp_path: Path) -> None:
     engine = Remote(failing(lambda prompt: "bad key" if int(prompt.case.id) > 1 else ""))
     journal = open_journal(tmp_path / "j")
-    with pytest.raises(EngineUnavailable, match="6 calls in a row failed in the same way: bad key"):
+    with pytest.raises(EngineUnavailable, match="6 cases in a row failed in the same way: bad key"):
         with_asker(engine, lambda asker: many(asker, 50), journal)
     journal.close()
     assert len(engine.prompts) == 2 + 6
@@ -289,3 +290,71 @@ def test_a_resumed_run_is_not_ended_by_what_failed_for_good_before(tmp_path: Pat
         journal.close()
     assert sum(isinstance(verdict.outcome, Failure) for verdict in verdicts) == 14
     assert len(engine.prompts) == 40 + 14
+
+
+@pytest.mark.parametrize("error", ["refused", "too long: the prompt has too many tokens; m reads fewer"])
+def test_what_is_about_one_case_does_not_end_a_run(error: str) -> None:
+    engine = Remote(failing(lambda prompt: error if prompt.case.id == "0" or error != "refused" else ""))
+
+    async def use(asker: Asker) -> list[Verdict]:
+        often = await asker.ask(case("0"), [Ask((0, 1), i) for i in range(20)])
+        return often + list(await many(asker, 20))
+
+    assert len(with_asker(engine, use)) == 40
+
+
+class Full(Journal):
+    """Has room for two answers."""
+
+    kept = 0
+
+    def record(self, calls: Sequence[Call], completions: Sequence[Completion]) -> None:
+        self.kept += 1
+        if self.kept > 2:
+            raise ThinkscoreError("no space left")
+
+
+def test_nobody_waits_for_an_answer_that_cannot_be_kept() -> None:
+    async def use(asker: Asker) -> list[Verdict]:
+        tasks = [asyncio.create_task(asker.ask(case(str(i)), [Ask((0, 1), 0)])) for i in range(12)]
+        done, waiting = await asyncio.wait(tasks, timeout=10)
+        assert not waiting
+        errors = [task.exception() for task in done]
+        assert sum(isinstance(error, ThinkscoreError) for error in errors) == 10
+        return []
+
+    with_asker(Double(), use, Full())
+
+
+class BreaksOff(Double):
+    """Gives up on its first batch; an answer that was under way comes later."""
+
+    async def stream(self, prompts: Sequence[Prompt], announce: Announce, deliver: Deliver) -> None:
+        if len(prompts) == 1:
+            await super().stream(prompts, announce, deliver)
+            return
+        announce(range(len(prompts)))
+        asyncio.get_running_loop().call_later(0.01, deliver, 0, Completion(A, usage=Usage(1, 10, 10)))
+        raise EngineUnavailable("no key")
+
+
+def test_an_answer_that_comes_after_its_engine_broke_off_is_kept_and_blocks_nothing(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path / "j")
+
+    async def main() -> list[Verdict]:
+        asker = Asker(RmR1(), BreaksOff(), journal, sampling=Sampling(max_tokens=100), budget=Budget(10_000))
+        await asker.open()
+        with pytest.raises(EngineUnavailable, match="no key"):
+            await asker.ask(case(), [Ask((0, 1), 0), Ask((0, 1), 1)])
+        again = asyncio.create_task(asker.ask(case(), [Ask((0, 1), 0)]))  # announced while the first is under way
+        await asyncio.sleep(0.05)
+        large = Case("large", (Message("user", "x" * 20_000),), ("a", "b"))
+        found = [*await again, *await asyncio.wait_for(asker.ask(large, [Ask((0, 1), 0)]), 10)]
+        await asker.close()
+        return found
+
+    first, refused = asyncio.run(main())
+    journal.close()
+    assert first.outcome == Winner(0)
+    assert isinstance(refused.outcome, Failure) and "budget" in refused.outcome.detail
+    assert len(list(read_journal(tmp_path / "j"))) == 1

@@ -16,7 +16,16 @@ import msgspec
 import pytest
 
 from thinkscore.errors import BadInput, ThinkscoreError
-from thinkscore.journal import WINDOW, Call, FileJournal, is_journal, open_journal, read_journal, write_manifest
+from thinkscore.journal import (
+    CHECKPOINT,
+    WINDOW,
+    Call,
+    FileJournal,
+    is_journal,
+    open_journal,
+    read_journal,
+    write_manifest,
+)
 from thinkscore.types import Case, Completion, Message, Prompt, Sampling, Usage
 
 SRC = Path(__file__).parents[2] / "src"
@@ -111,9 +120,7 @@ def test_errors_are_kept_but_never_served(path: Path) -> None:
     assert len(list(read_journal(path))) == 2
     with sqlite3.connect(path) as db:
         query = 'SELECT case_id, protocol, "order", sample, error FROM errors JOIN calls USING (id)'
-        assert db.execute(query).fetchall() == [
-            ("c1", "rm_r1", "[1,0]", 0, "no luck")
-        ]
+        assert db.execute(query).fetchall() == [("c1", "rm_r1", "[1,0]", 0, "no luck")]
     db.close()
 
 
@@ -218,6 +225,40 @@ def test_a_damaged_file_is_named(path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(BadInput, match="damaged"):
         list(read_journal(path))
+    with pytest.raises(BadInput, match="damaged"):
+        open_journal(path)
+
+
+def test_the_log_does_not_grow_with_a_run_that_never_pauses(path: Path) -> None:
+    journal = reopened(path)
+    for start in range(0, 4 * CHECKPOINT, 40):
+        keep(journal, *((call(i, prefill="x" * 200), ANSWER) for i in range(start, start + 40)))
+        time.sleep(0.0005)  # less than the journal's thread waits for
+    log = path.with_name(f"{path.name}-wal").stat().st_size
+    journal.close()
+    assert log < path.stat().st_size / 2
+
+
+def test_an_answer_to_a_call_that_was_sent_twice_is_kept_once(path: Path) -> None:
+    journal = reopened(path)
+    journal.announce([call(0)])
+    keep(journal, (call(0), ANSWER))
+    journal.record([call(0)], [Completion("second")])
+    journal.close()
+    assert [record.completion for record in read_journal(path)] == [ANSWER]
+
+
+def test_a_link_to_a_journal_is_the_journal(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    link = tmp_path / "other" / "link"
+    link.symlink_to(path)
+    journal = reopened(path)
+    keep(journal, (call(0), ANSWER))
+    journal.announce([call(1)])  # commits
+    assert len(list(read_journal(link))) == 1
+    with pytest.raises(BadInput, match="another run"):
+        open_journal(link)
+    journal.close()
 
 
 def test_a_full_disk_ends_the_run_with_the_file_named(path: Path) -> None:

@@ -149,6 +149,17 @@ def test_a_stream_can_be_left_and_the_judge_used_on() -> None:
         assert len(list(one.judge(cases(5)))) == 5
 
 
+def test_closing_while_streams_are_open_is_silent(caplog: pytest.LogCaptureFixture) -> None:
+    for leave in (lambda stream: None, lambda stream: stream.close()):
+        for _ in range(3):
+            with judge(Longest()) as one:
+                streams = [one.run(cases(50)) for _ in range(3)]
+                for stream in streams:
+                    next(stream)
+                    leave(stream)
+    assert not caplog.records
+
+
 def test_errors_of_the_cases_reach_the_caller() -> None:
     def broken() -> Iterator[Case]:
         yield from cases(3)

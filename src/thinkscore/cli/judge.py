@@ -129,6 +129,8 @@ def _report(summary: Summary, judge: Judge, name: str, out: str | None, as_json:
         where.print(results_table(f"{summary.cases} cases", {name: result}))
     if summary.failures:
         where.print("no verdict: " + ", ".join(f"{count} {kind}" for kind, count in sorted(summary.failures.items())))
+    if judge.budget.price is not None:
+        where.print(f"cost: {judge.budget.price.cost(summary.usage):.4g}, in the unit of the price file")
     if out not in (None, "-"):
         where.print(f"rows: {out}")
     if judge.journal.path is not None:

@@ -7,6 +7,7 @@ identity in the journal; addresses, limits and keys never are.
 from __future__ import annotations
 
 import os
+import re
 from typing import Annotated, Literal
 from urllib.parse import parse_qsl, urlsplit
 
@@ -80,8 +81,8 @@ class Address(msgspec.Struct, frozen=True):
     def identity(self, model: str) -> str:
         """Name the model and what else can change its answers."""
         o = self.options
-        said = {"revision": o.revision, "effort": o.effort, "thinking": o.thinking, **self.body}
-        said |= {"template": self.template}
+        said = {"revision": o.revision, "effort": o.effort, "thinking": o.thinking}
+        said |= {"body": self.body, "template": self.template}
         known = {name: value for name, value in said.items() if value}
         return f"http:{model}" + (f" {msgspec.json.encode(known, order='sorted').decode()}" if known else "")
 
@@ -92,7 +93,7 @@ class Address(msgspec.Struct, frozen=True):
 
     def api_key(self) -> str | None:
         """Return the key; None if the variable is unset. A variable that was named must be set."""
-        key = os.environ.get(self.key_name())
+        key = os.environ.get(self.key_name(), "").strip() or None
         if self.options.key and not key:
             raise BadInput(f"the environment has no {self.options.key}, which the engine's address names as its key")
         return key
@@ -110,21 +111,24 @@ def read_address(uri: str) -> Address:
         if {"api_key", "api-key", "token"} & plain.keys():
             raise ValueError("a key does not belong in an address; put it in the environment and name it with key=NAME")
         options = msgspec.convert(plain, Options, strict=False)
+        if options.key and not options.key.isidentifier():
+            raise ValueError("key=NAME names an environment variable; what was given cannot be the name of one")
         return Address(urls, options, _below("body.", pairs), _below("template.", pairs))
     except ValueError as error:
         names = ", ".join(field.name for field in msgspec.structs.fields(Options))
+        shown = re.sub("[^,]*@", "***@", places)
         raise BadInput(
-            f"engine {places!r}: {error}. An address is http://HOST:PORT/v1?model=NAME&option=value; several, "
+            f"engine {shown!r}: {error}. An address is http://HOST:PORT/v1?model=NAME&option=value; several, "
             f"separated by commas, are one pool; options: {names}, body.KEY, template.KEY"
         ) from error
 
 
 def _base(place: str) -> str:
+    if "@" in place:
+        raise ValueError("a password does not belong in an address; put a key in the environment")
     parts = urlsplit(place.strip())
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment:
         raise ValueError(f"{place.strip()!r} is no http(s) address")
-    if parts.username or parts.password:
-        raise ValueError("a password does not belong in an address; put a key in the environment")
     _ = parts.port  # raises for a port that is no number
     path = parts.path.rstrip("/") or "/v1"
     return f"{parts.scheme}://{parts.netloc}{path}"

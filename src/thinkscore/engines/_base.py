@@ -22,7 +22,7 @@ class Engine(ABC):
     parallel: int = 1
     """How many such batches may be under way."""
     breaker: int = 0
-    """How many equal errors in a row, without any success, end a run; 0 where errors are about single items."""
+    """How many cases in a row with the same error, without any success, end a run; 0 where errors are about items."""
 
     recorded: bool = False
     """Whether answers are texts that were recorded, of whatever kind: then `values` is never asked."""

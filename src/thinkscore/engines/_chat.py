@@ -62,6 +62,7 @@ class _Logprobs(msgspec.Struct):
 
 class _Choice(msgspec.Struct):
     message: _Message
+    index: int | None = None
     finish_reason: str | None = None
     logprobs: _Logprobs | None = None
 
@@ -119,16 +120,18 @@ def read_reply(data: bytes, prompts: Sequence[Prompt]) -> list[Completion] | Pro
         reply = _decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return Problem(f"the server's answer is no chat completion ({error}): {_start(data)}", retry=True)
-    choices = reply.choices[: len(prompts)]
+    choices = sorted(reply.choices, key=lambda choice: choice.index or 0)[: len(prompts)]
     if not choices:
         return Problem("the server's answer holds no choice", retry=True)
-    paid = _shares(choices, reply.usage or _Usage())
-    read = [_completion(*pair) for pair in zip(choices, prompts, paid, strict=False)]
+    usage = reply.usage or _Usage()
+    wrote = bool(usage.completion_tokens or any(_text(choice.message.content) for choice in choices))
+    pairs = zip(choices, prompts, _shares(choices, usage), strict=False)
+    read = [_completion(*pair, wrote) for pair in pairs]
     problem = next((item for item in read if isinstance(item, Problem)), None)
     return problem or [item for item in read if isinstance(item, Completion)]
 
 
-def _completion(choice: _Choice, prompt: Prompt, usage: Usage) -> Completion | Problem:
+def _completion(choice: _Choice, prompt: Prompt, usage: Usage, wrote: bool) -> Completion | Problem:
     message = choice.message
     reasoning = message.reasoning or message.reasoning_content or None
     text = _text(message.content)
@@ -137,7 +140,7 @@ def _completion(choice: _Choice, prompt: Prompt, usage: Usage) -> Completion | P
         return Completion(finish="error", usage=usage, error="the server's content filter withheld the answer")
     if finish in ("error", "abort"):
         return Problem(f"the server ended the answer with {finish!r}", retry=True)
-    if not text and not reasoning and finish != "length" and not usage.completion_tokens:
+    if not text and not reasoning and finish != "length" and not wrote:
         return Problem("the server's answer is empty", retry=True)
     tokens = choice.logprobs.content if choice.logprobs else None
     return Completion(

@@ -49,8 +49,11 @@ def read_head(reply: object) -> list[int]:
 def read_whole(reply: object) -> tuple[list[int], list[float]]:
     """Return the tokens and the log-probability of each but the first, for which it is 0."""
     said = msgspec.convert(reply, _Whole)
-    pairs = zip(said.prompt_token_ids, said.prompt_logprobs, strict=True)
-    return said.prompt_token_ids, [tokens[str(token)].logprob if tokens else 0.0 for token, tokens in pairs]
+    try:
+        pairs = zip(said.prompt_token_ids, said.prompt_logprobs, strict=True)
+        return said.prompt_token_ids, [tokens[str(token)].logprob if tokens else 0.0 for token, tokens in pairs]
+    except (KeyError, ValueError) as error:
+        raise BadInput("the server's log-probabilities are not those of the prompt's tokens") from error
 
 
 def total(begin: Sequence[int], tokens: Sequence[int], logprobs: Sequence[float], continuation: str) -> float:

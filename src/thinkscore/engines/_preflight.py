@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import aiohttp
 import msgspec
 
@@ -53,9 +55,10 @@ async def _unlisted(session: aiohttp.ClientSession, url: str, address: Address, 
     model = address.options.model
     if status in NO_LIST and model:
         ask = {"model": model, "messages": [{"role": "user", "content": "1"}], "max_tokens": 1}
-        async with session.post(f"{url}/chat/completions", json=ask) as reply:
-            if reply.status == 200 and b'"choices"' in await reply.read():
-                return Dialect(_dialect(address, _Model(model)), model)
+        with suppress(aiohttp.ClientError, OSError):
+            async with session.post(f"{url}/chat/completions", json=ask) as reply:
+                if reply.status == 200 and b'"choices"' in await reply.read():
+                    return Dialect(_dialect(address, _Model(model)), model)
     raise EngineUnavailable(
         f"{url}/models does not answer as an OpenAI-compatible API (HTTP {status}: {explain(content)}); "
         "check the address, which usually ends in /v1"

@@ -15,8 +15,10 @@ from ._pace import Throttle
 
 __all__ = ["Server", "explain"]
 
-RETRY = {408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529}
+RETRY = {408, 409, 425, 429}
 OVERLOAD = {429, 503, 529}
+NEVER = 501
+"""The one 5xx that says what a server cannot do, not what went wrong."""
 FATAL = {401, 402, 403, 404, 405, 410}
 DOWN = {502, 503, 504, 522, 524}
 PATIENCE = 5
@@ -34,6 +36,8 @@ class Server:
         self.url, self.throttle = url, Throttle(concurrency)
         self._urls: dict[str, URL] = {}
         self.asleep_until = 0.0
+        self.refused = 0
+        """Problems in a row that are about the server or the key (see `Transport`)."""
         self._failures = 0
 
     def free(self, now: float) -> bool:
@@ -45,10 +49,10 @@ class Server:
         self.throttle.end(problem is not None and problem.overload)
         if problem is None or not problem.down:
             self._failures = 0
-            return
-        self._failures += 1
-        if self._failures >= PATIENCE:
-            self.asleep_until = now + min(LONGEST_REST, REST * 2 ** (self._failures - PATIENCE))
+        elif now >= self.asleep_until:  # what was sent before a rest says no more than what led to it
+            self._failures += 1
+            if self._failures >= PATIENCE:
+                self.asleep_until = now + min(LONGEST_REST, REST * 2 ** (self._failures - PATIENCE))
 
     async def post(self, session: aiohttp.ClientSession, path: str, data: bytes) -> bytes | Problem:
         """Send a request; return the body of a good answer, or what went wrong."""
@@ -81,7 +85,7 @@ def _refused(status: int, after: str | None, place: str | None, content: bytes) 
     moved = f" (moved to {place}; give that address)" if place else ""
     return Problem(
         f"HTTP {status}: {explain(content)}{moved}",
-        retry=status in RETRY,
+        retry=status in RETRY or (status >= 500 and status != NEVER),
         overload=status in OVERLOAD,
         down=status in DOWN,
         fatal=status in FATAL or status < 400,

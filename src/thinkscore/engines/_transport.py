@@ -11,6 +11,7 @@ import random
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Any
 
 import aiohttp
@@ -24,8 +25,9 @@ from ._servers import Server
 __all__ = ["Request", "Transport"]
 
 FATAL = 8
-"""Problems about the server or the key, in a row, that end a run."""
+"""Problems about the server or the key, in a row at every server, that end a run."""
 LONGEST_BACKOFF = 30.0
+CLOSED = "the engine is closed"
 
 
 class Request(ABC):
@@ -37,6 +39,8 @@ class Request(ABC):
     started = 0.0
     tokens: float = 0.0
     """Roughly what it makes the server read, for limits per minute."""
+    avoid: Server | None = None
+    """Where it failed last: another server of the pool is asked first."""
 
     @abstractmethod
     def data(self) -> bytes:
@@ -64,9 +68,10 @@ class Transport:
         self.session: aiohttp.ClientSession | None = None
         self._requests, self._tokens = Rate(address.options.rpm), Rate(address.options.tpm)
         self._backlog: deque[Request] = deque()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._answers: list[tuple[Request, bytes | Problem]] = []
-        self._fatal = 0
+        self._tasks: dict[asyncio.Task[None], Request] = {}
+        self._pauses: dict[Request, asyncio.TimerHandle] = {}
+        self._answers: list[tuple[Request, Server, bytes | Problem]] = []
+        self._alarm: asyncio.TimerHandle | None = None
         self._due = False
 
     def open(self) -> aiohttp.ClientSession:
@@ -86,14 +91,16 @@ class Transport:
         return self.session
 
     async def close(self) -> None:
-        """Drop what waits, cancel what runs, close all connections."""
-        self._backlog.clear()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        self._work_off()  # what came is kept, whoever is gone
+        """Cancel what runs, end it and what waits with an error, close all connections."""
         session, self.session = self.session, None
+        running = dict(self._tasks)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        self._work_off()  # what came is kept, whoever is gone
+        self._stop(EngineUnavailable(CLOSED), list(running.values()))
+        if self._alarm is not None:
+            self._alarm.cancel()
         if session is not None:
             await session.close()
 
@@ -116,56 +123,83 @@ class Transport:
         self._due = False
         loop = asyncio.get_running_loop()
         now = loop.time()
+        if self.session is None:
+            self._stop(EngineUnavailable(CLOSED), [])
+            return
+        ready = self._ready(now)
+        if ready and self._announced(ready):
+            for request, server in ready:
+                request.started = request.started or now
+                request.attempts += 1
+                task = loop.create_task(self._attempt(self.session, request, server))
+                self._tasks[task] = request
+                task.add_done_callback(self._tasks.pop)
+        if self._answers:
+            loop.call_soon(self._work_off)
+
+    def _ready(self, now: float) -> list[tuple[Request, Server]]:
+        """Take what can be sent now off the queue; for the rest, come back when that may change."""
         ready: list[tuple[Request, Server]] = []
-        while self._backlog:
-            request = self._backlog[0]
-            if request.wanted():
-                server = self._free(now)
-                if server is None:
-                    break
+        held: list[Request] = []
+        wait = self._wait(now)
+        while self._backlog and not wait:
+            request = self._backlog.popleft()
+            if not request.wanted():
+                continue
+            server = self._free(now, request.avoid)
+            if server is not None:
                 ready.append((request, server))
                 server.throttle.start()
                 self._requests.take(1, now)
                 self._tokens.take(request.tokens, now)
-            self._backlog.popleft()
-        if ready and self._announced([request for request, _ in ready if not request.attempts]):
-            for request, server in ready:
-                request.started = request.started or now
-                request.attempts += 1
-                task = loop.create_task(self._attempt(request, server))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
-        if self._answers:
-            loop.call_soon(self._work_off)
+                wait = self._wait(now)
+            else:
+                held.append(request)
+                if request.avoid is None:
+                    break
+        self._backlog.extendleft(reversed(held))
+        if self._backlog:
+            self._come_back(wait, now)
+        return ready
 
-    def _announced(self, new: Sequence[Request]) -> bool:
+    def _announced(self, ready: Sequence[tuple[Request, Server]]) -> bool:
         """Tell of what is sent for the first time; if that fails nothing is sent."""
+        new = [request for request, _ in ready if not request.attempts]
         try:
             if new:
                 self._announce(new)
         except Exception as error:
-            self._stop(error, new)
+            for _, server in ready:
+                server.throttle.end(False)
+            self._stop(error, [request for request, _ in ready])
             return False
         return True
 
-    def _free(self, now: float) -> Server | None:
-        """Return the least loaded server that takes a request; if there is none, come back when that may change."""
-        wait = max(self._requests.wait(now), self._tokens.wait(now))
-        free = [server for server in self.servers if server.free(now)]
-        if free and not wait:
-            return free[0] if len(free) == 1 else min(free, key=lambda server: server.throttle.load())
-        asleep = [server.asleep_until - now for server in self.servers if server.asleep_until > now]
-        if wait or asleep:
-            asyncio.get_running_loop().call_later(wait or min(asleep), self._soon)
-        return None
+    def _wait(self, now: float) -> float:
+        return max(self._requests.wait(now), self._tokens.wait(now))
 
-    async def _attempt(self, request: Request, server: Server) -> None:
+    def _come_back(self, wait: float, now: float) -> None:
+        """Try again when the limits allow it, or the first server has rested."""
+        asleep = [server.asleep_until - now for server in self.servers if server.asleep_until > now]
+        if self._alarm is not None:
+            self._alarm.cancel()
+        if wait or asleep:
+            self._alarm = asyncio.get_running_loop().call_later(wait or min(asleep), self._soon)
+
+    def _free(self, now: float, avoid: Server | None) -> Server | None:
+        """Return the least loaded server that takes a request; one to avoid only if no other is awake."""
+        servers = self.servers
+        if avoid is not None:
+            servers = [one for one in servers if one is not avoid and one.asleep_until <= now] or servers
+        free = [server for server in servers if server.free(now)]
+        return min(free, key=lambda server: server.throttle.load()) if len(free) > 1 else next(iter(free), None)
+
+    async def _attempt(self, session: aiohttp.ClientSession, request: Request, server: Server) -> None:
         """Send a request once and put the answer down; places that are free now are filled before it is worked on."""
-        assert self.session is not None
         answer: bytes | Problem = Problem("cancelled")
         try:
-            answer = await server.post(self.session, request.path, request.data())
-            self._answers.append((request, answer))
+            answer = await server.post(session, request.path, request.data())
+            self._answers.append((request, server, answer))
         except Exception as error:
             self._stop(error, [request])
         finally:
@@ -175,38 +209,55 @@ class Transport:
     def _work_off(self) -> None:
         """Work on the answers that are there: end each request, or see to it that it is sent again."""
         answers, self._answers = self._answers, []
-        for request, answer in answers:
+        for request, server, answer in answers:
             try:
-                self._take(request, answer)
+                self._take(request, server, answer)
             except Exception as error:
                 self._stop(error, [request])
 
-    def _take(self, request: Request, answer: bytes | Problem) -> None:
+    def _take(self, request: Request, server: Server, answer: bytes | Problem) -> None:
         result = answer if isinstance(answer, Problem) else request.read(answer)
         if not isinstance(result, Problem):
-            self._fatal = 0
-        elif self._try_again(request, result):
-            return
-        elif result.fatal:
-            self._fatal += 1
-            if self._fatal >= FATAL:
-                raise EngineUnavailable(f"{self._fatal} requests in a row failed: {result.message}")
+            server.refused = 0
+        else:
+            again = self._try_again(request, server, result)
+            # What may pass counts once no attempt got over it.
+            server.refused += result.fatal and not (again and result.retry)
+            if again:
+                return
+            now = asyncio.get_running_loop().time()
+            if result.fatal and server.refused >= FATAL and not self._elsewhere(server, now):
+                raise EngineUnavailable(f"{server.refused} requests in a row failed: {result.message}")
         request.end(result)
 
-    def _try_again(self, request: Request, problem: Problem) -> bool:
-        """Put a request back after a pause, if that may help and there is time."""
+    def _elsewhere(self, server: Server, now: float) -> bool:
+        """Tell whether another server is awake by `now` and does not refuse everything."""
+        others = (other for other in self.servers if other is not server)
+        return any(other.refused < FATAL and other.asleep_until <= now for other in others)
+
+    def _try_again(self, request: Request, server: Server, problem: Problem) -> bool:
+        """Put a request back after a pause, if that may help, there or at another server, and there is time."""
         options, loop = self._options, asyncio.get_running_loop()
-        jittered = random.random() * min(LONGEST_BACKOFF, options.backoff * 2**request.attempts)
+        jittered = random.random() * min(LONGEST_BACKOFF, options.backoff * 2 ** min(request.attempts, 16))
         pause = max(problem.after, jittered)
         late = loop.time() + pause > request.started + options.total
-        if not problem.retry or late or request.attempts > options.retries:
+        helps = problem.retry or (problem.fatal and self._elsewhere(server, inf))
+        if not helps or late or request.attempts > options.retries:
             return False
-        loop.call_later(pause, lambda: self.submit([request], first=True))
+        request.avoid = server
+        self._pauses[request] = loop.call_later(pause, self._resume, request)
         return True
+
+    def _resume(self, request: Request) -> None:
+        del self._pauses[request]
+        self.submit([request], first=True)
 
     def _stop(self, error: Exception, requests: Sequence[Request]) -> None:
         """End requests, and everything that waits, with the error that ends the run."""
-        waiting = [*requests, *self._backlog]
+        waiting = [*requests, *self._pauses, *self._backlog]
+        for pause in self._pauses.values():
+            pause.cancel()
+        self._pauses.clear()
         self._backlog.clear()
         for request in waiting:
             request.end(error)

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from ..errors import BadInput, EngineUnavailable
-from ..types import Completion, Failure, Message, Prompt
+from ..types import Completion, Failure, Message, Prompt, Usage
 from . import _forced
 from ._address import read_address
 from ._asked import ask
@@ -34,6 +34,8 @@ LETTERS = 4
 """Characters per token, for limits per minute."""
 AHEAD = 1.5
 """What is handed over for each place at a server, so that none waits for us."""
+LEAST = 8
+"""Cases refused in the same words, however few requests are under way, that end a run."""
 
 
 class Http(Engine):
@@ -48,7 +50,7 @@ class Http(Engine):
         places = options.concurrency * len(self._address.urls)
         self.parallel = ceil(AHEAD * places * options.n / self.batch)
         # Errors of single requests come back at once, good answers late: a full house of them proves nothing yet.
-        self.breaker = 2 * places
+        self.breaker = max(LEAST, 2 * places)
         self.most = options.n
         self.dialect = Dialect(model=options.model)
         self.transport = Transport(self._address, _announce)
@@ -228,7 +230,9 @@ class _Chat(Request):
         ]
 
     def _answered(self, completions: Sequence[Completion]) -> None:
-        self.engine.transport.used(sum(completion.usage.completion_tokens for completion in completions))
+        paid = sum((completion.usage for completion in completions), Usage())
+        guess = self.tokens if paid.prompt_tokens else 0
+        self.engine.transport.used(paid.prompt_tokens - guess + paid.completion_tokens)
         several, seed = len(self.prompts) > 1, self.prompts[0].seed
         for choice, (place, completion) in enumerate(zip(self.places, completions, strict=False)):
             if several:

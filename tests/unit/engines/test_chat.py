@@ -93,6 +93,21 @@ def test_logprobs_are_those_of_the_tokens() -> None:
     assert one(reply({"content": "ab"}, logprobs={"content": None})).logprobs is None
 
 
+def test_choices_are_taken_by_their_index() -> None:
+    choices = [{"index": i, "message": {"content": str(i)}, "finish_reason": "stop"} for i in (2, 0, 1)]
+    answer = read_reply(json.dumps({"choices": choices}).encode(), [PROMPT] * 3)
+    assert isinstance(answer, list)
+    assert [completion.text for completion in answer] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("usage", [None, {"prompt_tokens": 5, "completion_tokens": 201}])
+def test_one_empty_answer_of_several_spoils_no_other(usage: object) -> None:
+    data = reply({"content": "x" * 400}, {"content": ""}, {"content": "y" * 400}, usage=usage)
+    answer = read_reply(data, [PROMPT] * 3)
+    assert isinstance(answer, list)
+    assert [len(completion.text) for completion in answer] == [400, 0, 400]
+
+
 def test_cut_thinking_is_an_answer_that_was_cut() -> None:
     read = one(reply({"content": None, "reasoning": "hm"}, finish="length"))
     assert (read.text, read.finish) == ("", "length")

@@ -18,6 +18,7 @@ from aiohttp import web
 from thinkscore.budget import Budget, Price
 from thinkscore.doubles.server import ChatRequest, Faults, Server, serve_in_thread
 from thinkscore.engines import embedded
+from thinkscore.engines._forced import read_whole
 from thinkscore.engines.http import Http
 from thinkscore.errors import BadInput, EngineUnavailable
 from thinkscore.journal import read_journal
@@ -312,6 +313,37 @@ def test_a_key_or_model_that_goes_bad_ends_the_run_and_keeps_the_journal(
         assert count == -1000 + len(CASES) - 20
 
 
+def test_a_single_case_that_is_refused_does_not_end_the_run() -> None:
+    async def picky(request: web.Request) -> web.StreamResponse:
+        said = await request.json()
+        if "case 3" in json.dumps(said):
+            return web.json_response({"error": {"message": "not this one"}}, status=400)
+        return answer(*[A] * said.get("n", 1))
+
+    cases = [Case(str(i), (Message("user", f"case {i}"),), ("a", "b")) for i in range(6)]
+    with odd_server(picky) as url:
+        judgments = judged(f"{url}?concurrency=1", cases, "vote:k=8")
+    assert [judgment.failure is None for judgment in judgments] == [i != 3 for i in range(6)]
+
+
+def test_tokens_per_minute_are_those_that_the_server_counted() -> None:
+    async def many(request: web.Request) -> web.StreamResponse:
+        return answer(A, usage={"prompt_tokens": 50_000, "completion_tokens": 1})
+
+    async def main(url: str) -> None:
+        engine = Http(f"{url}?tpm=1000")
+        await engine.open()
+        await engine.generate([prompt("one")])
+        next_one = asyncio.create_task(engine.generate([prompt("two")]))
+        done, _ = await asyncio.wait([next_one], timeout=0.3)
+        assert not done
+        next_one.cancel()
+        await engine.close()
+
+    with odd_server(many) as url:
+        asyncio.run(main(url))
+
+
 def test_a_server_that_refuses_every_case_ends_the_run() -> None:
     async def refuses(request: web.Request) -> web.StreamResponse:
         return web.json_response({"error": {"message": "unknown field 'seed'"}}, status=400)
@@ -432,6 +464,23 @@ def test_a_server_without_a_list_of_models_is_asked_one_token() -> None:
         assert judged(url + "?model=m", CASES[:1])[0].failure is None
         with pytest.raises(EngineUnavailable, match="does not answer as an OpenAI-compatible API"):
             judged(url, CASES[:1])
+
+    async def drops(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
+
+    with (
+        odd_server(drops, nothing) as url,
+        pytest.raises(EngineUnavailable, match="does not answer as an OpenAI-compatible API"),
+    ):
+        judged(url + "?model=m", CASES[:1])
+
+
+def test_log_probabilities_of_other_tokens_are_a_problem_of_the_answer() -> None:
+    for logprobs in ([None, {"7": {"logprob": -1}}], [None]):
+        with pytest.raises(BadInput, match="not those of the prompt's tokens"):
+            read_whole({"prompt_token_ids": [1, 2], "prompt_logprobs": logprobs})
 
 
 def test_a_pool_of_different_models_is_refused() -> None:

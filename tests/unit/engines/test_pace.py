@@ -6,7 +6,9 @@ import random
 
 import pytest
 
+from thinkscore.engines._chat import Problem
 from thinkscore.engines._pace import START, Rate, Throttle
+from thinkscore.engines._servers import REST, Server
 
 
 def answer(throttle: Throttle, overloaded: bool, times: int = 1) -> None:
@@ -79,3 +81,14 @@ def test_no_limit_is_no_limit() -> None:
     rate = Rate(0)
     rate.take(1e9, 0.0)
     assert rate.wait(0.0) == 0.0
+
+
+def test_requests_that_fail_together_are_one_sign_that_a_server_is_gone() -> None:
+    server, gone = Server("http://a/v1", 64), Problem("reset", retry=True, down=True)
+    for _ in range(64):
+        server.throttle.start()
+        server.note(gone, 10.0)
+    assert server.asleep_until == 10.0 + REST
+    server.throttle.start()
+    server.note(gone, 11.0)
+    assert server.asleep_until == 11.0 + 2 * REST
