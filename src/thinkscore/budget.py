@@ -86,9 +86,14 @@ class Budget:
 
     def refusal(self) -> str:
         """Say why a call was not sent."""
-        limit = f"{self.max_tokens:,} tokens" if self.max_tokens is not None else f"a cost of {self.max_cost:g}"
-        spent = f"{self.spent.prompt_tokens + self.spent.completion_tokens:,} tokens are spent"
-        return f"budget of {limit}: {spent}, and one more call could exceed it; raise it and run the same command"
+        limits = [f"{self.max_tokens:,} tokens"] if self.max_tokens is not None else []
+        limits += [f"a cost of {self.max_cost:g}"] if self.max_cost is not None else []
+        spent = f"{self.spent.prompt_tokens + self.spent.completion_tokens:,} tokens"
+        spent += f" (a cost of {self.price.cost(self.spent):.4g})" if self.price is not None else ""
+        return (
+            f"budget of {' and '.join(limits)}: {spent} are spent, and one more call could exceed it; raise it and run "
+            "the same command"
+        )
 
     def _fits(self, usage: Usage) -> bool:
         tokens = usage.prompt_tokens + usage.completion_tokens

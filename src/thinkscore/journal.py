@@ -150,8 +150,8 @@ class Journal:
 class FileJournal(Journal):
     """A journal in a file. One process at a time writes it; the kernel frees the lock of a killed one.
 
-    Announcements are written where they are made, with the answers that wait; what no announcement takes along is
-    committed by one thread of the journal's own, which also moves old pages into the file. Any thread may call.
+    Announcements are written where they are made, with the answers that have waited; what no announcement takes along
+    is committed by one thread of the journal's own, which also moves old pages into the file. Any thread may call.
     Raises `BadInput` if the file is not a journal or in use; never overwrites a file that is not ours.
     """
 
@@ -205,7 +205,9 @@ class FileJournal(Journal):
         with self._turn:
             texts: list[tuple[int, str]] = []
             rows = [self._row(call, texts) for call in calls]
-            self._commit([(_TEXT, texts), (_ANNOUNCE, rows)])
+            # Answers that are young wait for others: a commit costs by the pages it touches, not by its rows.
+            old = time.monotonic() - self._committed >= WINDOW / 2
+            (self._commit if old else self._execute)([(_TEXT, texts), (_ANNOUNCE, rows)])
 
     def record(self, calls: Sequence[Call], completions: Sequence[Completion]) -> None:
         with self._turn:
@@ -272,18 +274,21 @@ class FileJournal(Journal):
         """Write and commit, with the answers and errors that wait; whoever calls has the turn."""
         self._check()
         answers = [(id_, _json(done)) for id_, (_, done) in self._kept.items()]
+        self._execute([(_ANSWER, answers), (_FAIL, self._failed), *writes])
+        self._kept.clear()
+        self._failed.clear()
+        self._committed = time.monotonic()
+
+    def _execute(self, writes: Sequence[tuple[str, Sequence[tuple[_Column, ...]]]]) -> None:
         try:
             with self._db:
-                for statement, rows in ((_ANSWER, answers), (_FAIL, self._failed), *writes):
+                for statement, rows in writes:
                     if rows:
                         self._db.executemany(statement, rows)
                         self._written += len(rows)
         except sqlite3.Error as error:
             self._broken = ThinkscoreError(f"cannot write the journal {self.path}: {error}")
             raise self._broken from error
-        self._kept.clear()
-        self._failed.clear()
-        self._committed = time.monotonic()
 
     def _checkpoint(self) -> None:
         """Move the log into the file, beside the writes, which go on but for the end, so that the log starts anew."""

@@ -21,9 +21,7 @@ def main() -> None:
     except ThinkscoreError as error:
         print(f"thinkscore: {error}", file=sys.stderr)
         sys.exit(2)
-    except typer.Abort:
-        sys.exit(130)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):  # the framework turns the one into the other
         print("thinkscore: interrupted; run the same command with the same --journal to go on", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:  # the reader of our output is gone, as `head` does

@@ -81,7 +81,7 @@ class Address(msgspec.Struct, frozen=True):
     def identity(self, model: str) -> str:
         """Name the model and what else can change its answers."""
         o = self.options
-        said = {"revision": o.revision, "effort": o.effort, "thinking": o.thinking}
+        said = {"revision": o.revision, "effort": o.effort, "thinking": o.thinking, "logprobs": o.logprobs}
         said |= {"body": self.body, "template": self.template}
         known = {name: value for name, value in said.items() if value}
         return f"http:{model}" + (f" {msgspec.json.encode(known, order='sorted').decode()}" if known else "")

@@ -155,8 +155,8 @@ class Transport:
                 wait = self._wait(now)
             else:
                 held.append(request)
-                if request.avoid is None:
-                    break
+                if not any(server.free(now) for server in self.servers):
+                    break  # else there is room, but where this one failed
         self._backlog.extendleft(reversed(held))
         if self._backlog:
             self._come_back(wait, now)

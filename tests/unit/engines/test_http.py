@@ -205,9 +205,9 @@ def test_values_of_sglang_come_from_token_ids() -> None:
     with serve_in_thread(value=value) as server:
         with Judge("scalar", f"{server.uri}&values=sglang&tokenizer={tokenizer}") as judge:
             judgments = list(judge.judge(CASES[:5]))
-        with Judge("scalar", f"{server.uri}&values=sglang") as judge:
-            with pytest.raises(BadInput, match="values=sglang&tokenizer=DIR"):
-                list(judge.judge(CASES[:1]))
+        without = Judge("scalar", f"{server.uri}&values=sglang")
+        with without as judge, pytest.raises(BadInput, match="values=sglang&tokenizer=DIR"):
+            list(judge.judge(CASES[:1]))
     assert [judgment.failure for judgment in judgments] == [None] * 5
     assert len(seen) == 10
     assert all(isinstance(ids, list) and all(isinstance(token, int) for token in ids) for ids in seen)
