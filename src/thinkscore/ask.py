@@ -28,7 +28,7 @@ from .types import Case, Completion, Failure, Prompt, Sampling, Trace, Usage, Ve
 __all__ = ["Ask", "Asker", "TooLong"]
 
 TooLong = Literal["fail", "middle"]
-FITS = 4
+FITS = 8
 """How often a case is shortened before it is given up."""
 
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from .errors import BadInput
 from .types import Completion, Prompt, Usage
@@ -25,9 +27,9 @@ FRAME = 64
 class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a model costs, per million tokens."""
 
-    prompt: float
+    prompt: Annotated[float, Meta(ge=0)]
     """Tokens read."""
-    completion: float
+    completion: Annotated[float, Meta(ge=0)]
     """Tokens written, thinking included."""
 
     def cost(self, usage: Usage) -> float:
@@ -91,8 +93,8 @@ class Budget:
         spent = f"{self.spent.prompt_tokens + self.spent.completion_tokens:,} tokens"
         spent += f" (a cost of {self.price.cost(self.spent):.4g})" if self.price is not None else ""
         return (
-            f"budget of {' and '.join(limits)}: {spent} are spent, and one more call could exceed it; raise it and run "
-            "the same command"
+            f"budget of {' and '.join(limits)}: {spent} are spent, and one more call could exceed it; run the same "
+            "command with its journal to spend as much again"
         )
 
     def _fits(self, usage: Usage) -> bool:

@@ -380,11 +380,14 @@ def _lock(path: Path) -> sqlite3.Connection:
         raise BadInput(f"{path}: a journal is a file in a folder that exists")
     if path.exists() and path.stat().st_size and not is_journal(path):
         raise BadInput(f"{path}: is not a journal and stays as it is; give a journal or a new file name")
-    connection = sqlite3.connect(f"{path.resolve()}.lock", isolation_level=None, timeout=0, check_same_thread=False)
+    connection: sqlite3.Connection | None = None
     try:
+        lock = f"{path.resolve()}.lock"
+        connection = sqlite3.connect(lock, isolation_level=None, timeout=0, check_same_thread=False)
         connection.executescript("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE")
     except sqlite3.Error as error:
-        connection.close()
+        if connection is not None:
+            connection.close()
         busy = error.sqlite_errorname == "SQLITE_BUSY"
         cause = "another run is writing this journal; give each run its own" if busy else f"cannot be written ({error})"
         raise BadInput(f"{path}: {cause}") from error

@@ -39,6 +39,7 @@ from .types import Case, Failure, Judgment, Message, Sampling, Tally, Usage
 __all__ = ["Conversation", "Judge", "Summary", "make_engine", "make_protocol", "tally"]
 
 T = TypeVar("T")
+Row = Case | dict[str, Any]
 Conversation = str | Sequence[Message | dict[str, str]]
 Anchors = Sequence[str | tuple[str, float]]
 
@@ -123,14 +124,14 @@ class Judge:
         """
         return self._wait(self._score(prompt, candidates, anchors))
 
-    def judge(self, cases: Iterable[Case]) -> Iterator[Judgment]:
+    def judge(self, cases: Iterable[Row]) -> Iterator[Judgment]:
         """Yield the judgments of a stream of cases, in their order. A case that fails is a judgment too."""
         return (judgment for _, judgment in self.run(cases))
 
-    def run(self, cases: Iterable[Case]) -> Iterator[tuple[Case, Judgment]]:
+    def run(self, cases: Iterable[Row]) -> Iterator[tuple[Case, Judgment]]:
         """Yield each case with its judgment, in order; many are in flight, memory does not grow with their number.
 
-        `cases` is read in the judge's thread, ahead of what is yielded.
+        `cases` is read in the judge's thread, ahead of what is yielded; a dict is read as a row of a case file.
         """
         source = self._stream(cases)
         try:
@@ -147,12 +148,12 @@ class Judge:
         """Await `score`."""
         return await asyncio.wrap_future(self._submit(self._score(prompt, candidates, anchors)))
 
-    async def ajudge(self, cases: Iterable[Case]) -> AsyncIterator[Judgment]:
+    async def ajudge(self, cases: Iterable[Row]) -> AsyncIterator[Judgment]:
         """Yield what `judge` yields."""
         async for _, judgment in self.arun(cases):
             yield judgment
 
-    async def arun(self, cases: Iterable[Case]) -> AsyncIterator[tuple[Case, Judgment]]:
+    async def arun(self, cases: Iterable[Row]) -> AsyncIterator[tuple[Case, Judgment]]:
         """Yield what `run` yields."""
         source = self._stream(cases)
         try:
@@ -181,16 +182,17 @@ class Judge:
             _raise_arity(judgment)
         return self._calibrated(judgment)
 
-    def _stream(self, cases: Iterable[Case]) -> AsyncGenerator[list[tuple[Case, Judgment]], None]:
+    def _stream(self, cases: Iterable[Row]) -> AsyncGenerator[list[tuple[Case, Judgment]], None]:
         source = self._judged(cases)
         self._streams.add(source)
         return source
 
-    async def _judged(self, cases: Iterable[Case]) -> AsyncGenerator[list[tuple[Case, Judgment]], None]:
+    async def _judged(self, cases: Iterable[Row]) -> AsyncGenerator[list[tuple[Case, Judgment]], None]:
         await self._open()
         # Twice what the engine takes at a time, so that it never waits for a case that is slow to end.
         window = 2 * self.engine.batch * self.engine.parallel
-        source = stream(self.strategy, cases, self._asker, concurrency=window, seed=self.seed)
+        known = (case if isinstance(case, Case) else parse_case(case) for case in cases)
+        source = stream(self.strategy, known, self._asker, concurrency=window, seed=self.seed)
         try:
             async for ready in source:
                 yield ready if self.calibration is None else [(case, self._calibrated(found)) for case, found in ready]
@@ -332,6 +334,8 @@ class Summary:
     def __init__(self) -> None:
         self.cases, self.tally, self.usage = 0, Tally(), Usage()
         self.failures: Counter[str] = Counter()
+        self.reasons: dict[str, Counter[str]] = {}
+        self.shortened = 0
         self.by: dict[str, dict[str, Tally]] = {}
         self._start = time.monotonic()
 
@@ -342,6 +346,10 @@ class Summary:
         self.usage += judgment.usage
         if judgment.failure is not None:
             self.failures[judgment.failure.kind] += 1
+            reasons = self.reasons.setdefault(judgment.failure.kind, Counter())
+            if len(reasons) < self.values:
+                reasons[judgment.failure.detail] += 1
+        self.shortened += any(verdict.completion.cut for verdict in judgment.verdicts)
         for tag, value in case.tags.items():
             groups = self.by.setdefault(tag, {})
             if len(groups) <= self.values:
@@ -359,6 +367,7 @@ class Summary:
             "tally": _tally_row(self.tally),
             "by": {tag: {v: _tally_row(groups[v]) for v in sorted(groups)} for tag, groups in by.items()},
             "failures": dict(sorted(self.failures.items())),
+            "shortened": self.shortened,
             "usage": msgspec.to_builtins(self.usage) | cost,
             "seconds": round(time.monotonic() - self._start, 3),
             "manifest": None if manifest is None else str(manifest),

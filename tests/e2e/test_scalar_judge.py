@@ -103,5 +103,5 @@ def test_a_case_that_is_too_long_is_no_score(folder: Path) -> None:
 
 
 def test_an_engine_without_a_head_is_one_clear_error() -> None:
-    with Judge("scalar", "scripted:") as judge, pytest.raises(BadInput, match="no scalar head"):
+    with Judge("scalar", "oracle:") as judge, pytest.raises(BadInput, match="no scalar head"):
         list(judge.judge(CASES))

@@ -109,3 +109,23 @@ def test_an_engine_is_checked(folder: Path, server: Server) -> None:
     assert "no server answers" in thinkscore("engines", "check", "http://127.0.0.1:9/v1", cwd=folder, code=2).stderr
     listed = thinkscore("engines", "list", cwd=folder, code=0).stdout
     assert {"embedded", "hf", "http", "replay", "scripted"} <= {line.split()[0] for line in listed.splitlines()}
+
+
+def test_an_input_is_never_replaced_by_an_output(folder: Path, server: Server) -> None:
+    before = (folder / "cases.jsonl").read_bytes()
+    for flag in ("--out", "--journal"):
+        assert "cases.jsonl is an input of this run" in judge(server.uri, flag, "cases.jsonl", cwd=folder)
+    assert "same.x is an input of this run" in judge(server.uri, "--journal", "same.x", "--out", "same.x", cwd=folder)
+    assert (folder / "cases.jsonl").read_bytes() == before
+
+
+def test_the_reason_of_failures_and_what_was_cut_are_told(folder: Path) -> None:
+    with serve_in_thread(faults="400=1") as bad:
+        assert "engine_error, mostly: HTTP 400" in judge(bad.uri, "--limit", 3, cwd=folder, code=1)
+    row = {"prompt": "Which?", "candidates": ["many words " * 4000, "few"], "gold": 0}
+    (folder / "long.jsonl").write_text(json.dumps(row) + "\n")
+    with serve_in_thread(max_model_len=1500) as small:
+        options = ["--too-long", "middle", "--out", "rows.jsonl"]
+        said = judge(small.uri, *options, cwd=folder, code=0, cases="long.jsonl")
+    assert "1 cases were too long and lost their middles" in said
+    assert json.loads((folder / "rows.jsonl").read_text())["verdicts"][0]["cut"] > 10_000

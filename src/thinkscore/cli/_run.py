@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from ..data import judgment_row, write_rows
+from ..errors import BadInput
 from ..judge import Judge, Summary
 from ..report.terminal import console
 from ..types import Case, Judgment
@@ -63,3 +65,10 @@ def run(
 @contextmanager
 def _nowhere() -> Iterator[Callable[[object], None]]:
     yield lambda row: None
+
+
+def distinct(out: str | Path | None, *inputs: str | Path | None) -> None:
+    """Raise `BadInput` if an output is one of the inputs: it would be lost."""
+    for given in inputs:
+        if out is not None and given is not None and os.path.realpath(out) == os.path.realpath(given):
+            raise BadInput(f"{out} is an input of this run, and would be replaced; give another file to write to")

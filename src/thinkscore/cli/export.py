@@ -19,6 +19,7 @@ from ..report.terminal import console
 from ..types import Case
 from ._cases import CaseFile, Format, SkipBad, Thoughts
 from ._recorded import judged
+from ._run import distinct
 
 __all__ = ["export"]
 
@@ -42,6 +43,7 @@ def export(
     as_json: Annotated[bool, typer.Option("--json", help="print one machine-readable object last")] = False,
 ) -> None:
     """Write out what a run holds; what is left out is counted by its reason."""
+    distinct(out, run, cases)
     if to not in KINDS or by not in ("gold", "judgment"):
         raise BadInput(f"--to is one of {', '.join(KINDS)} and --by is gold or judgment; got {to} and {by}")
     file = None if cases is None else CaseFile(cases, format, skip_bad, thoughts)

@@ -19,7 +19,7 @@ from ._budget import MaxCost, MaxTotalTokens, Prices, budget_of
 from ._cases import Anchors, CaseFile, Format, SkipBad, Thoughts
 from ._model import chosen
 from ._plan import print_plan
-from ._run import run
+from ._run import distinct, run
 
 __all__ = ["judge"]
 
@@ -64,14 +64,13 @@ def judge(
     max_total_tokens: MaxTotalTokens = None,
     max_cost: MaxCost = None,
     prices: Prices = None,
-    limit: Annotated[int | None, typer.Option(help="judge only the first so many cases")] = None,
+    limit: Annotated[int | None, typer.Option(help="judge only the first so many cases", min=1)] = None,
     max_failures: Annotated[float, typer.Option(help="share of cases without a verdict that is still success")] = 0.01,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what it would ask and cost; make no call")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print one machine-readable object last")] = False,
 ) -> None:
     """Judge every case of a file; rows and journal are kept if you name them."""
-    _one_of("--guard", guard or "escape", "escape", "none")
-    _one_of("--too-long", too_long, "fail", "middle")
+    _check(guard, too_long, out, cases, journal)
     budget = budget_of(max_total_tokens, max_cost, prices)
     choice = chosen(model, protocol, engine, parser, template, temperature, top_p, max_tokens)
     asked = make_protocol(choice.protocol, guard, choice.parser, choice.template)  # type: ignore[arg-type]
@@ -106,6 +105,13 @@ def judge(
         raise typer.Exit(1)
 
 
+def _check(guard: str | None, too_long: str, out: str | None, cases: Path, journal: Path | None) -> None:
+    _one_of("--guard", guard or "escape", "escape", "none")
+    _one_of("--too-long", too_long, "fail", "middle")
+    distinct(out, cases, journal)
+    distinct(journal, cases)
+
+
 def _one_of(flag: str, given: str, *accepted: str) -> None:
     if given not in accepted:
         raise BadInput(f"{flag} is {' or '.join(accepted)}; got {given!r}")
@@ -129,6 +135,11 @@ def _report(summary: Summary, judge: Judge, name: str, out: str | None, as_json:
         where.print(results_table(f"{summary.cases} cases", {name: result}))
     if summary.failures:
         where.print("no verdict: " + ", ".join(f"{count} {kind}" for kind, count in sorted(summary.failures.items())))
+        for kind, reasons in sorted(summary.reasons.items()):
+            ((detail, _),) = reasons.most_common(1)
+            where.print(f"  {kind}, mostly: {detail}", markup=False, soft_wrap=True)
+    if summary.shortened:
+        where.print(f"{summary.shortened} cases were too long and lost their middles")
     if judge.budget.price is not None:
         where.print(f"cost: {judge.budget.price.cost(summary.usage):.4g}, in the unit of the price file")
     if out not in (None, "-"):

@@ -9,6 +9,7 @@ import typer
 
 from ..errors import BadInput
 from ._cases import CaseFile, Format, SkipBad, Thoughts
+from ._run import distinct
 
 __all__ = ["report"]
 
@@ -38,6 +39,7 @@ def report(
         raise BadInput(f"--label-kind is winner, score or category; got {label_kind!r}")
     tags = [name.strip() for name in label_tags.split(",") if name.strip()]
     read = None if cases is None else CaseFile(cases, format, skip_bad, thoughts).read
+    distinct(out, rows, cases, labels)
     written = write_report(rows, out, read, labels, tags, label_kind, browse)  # type: ignore[arg-type]
     size = out.stat().st_size / 1e6
     typer.echo(f"report: {out} ({written.cases:,} cases, {written.browsed:,} of them in full, {size:.1f} MB)")

@@ -13,7 +13,7 @@ from ..judge import Summary
 from ..report.rescore import Changes, read_setup
 from ..report.terminal import console, results_table
 from ._cases import Anchors, CaseFile, Format, SkipBad, Thoughts
-from ._run import run
+from ._run import distinct, run
 
 __all__ = ["rescore"]
 
@@ -36,6 +36,7 @@ def rescore(
     as_json: Annotated[bool, typer.Option("--json", help="print one machine-readable object last")] = False,
 ) -> None:
     """Judge again from recorded completions, without any call, and count the verdicts that are read differently."""
+    distinct(out, journal, cases)
     recorded = read_setup(journal, protocol, strategy)
     setup = recorded.but(protocol=protocol, strategy=strategy, seed=seed, parser=parser, guard=guard)
     file = CaseFile(cases, format, skip_bad, thoughts, anchors)

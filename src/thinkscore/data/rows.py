@@ -5,10 +5,11 @@ Output rows hold no time and no machine: the same verdicts give the same bytes.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeVar
 
@@ -121,27 +122,58 @@ def write_rows(path: str | Path) -> Iterator[Callable[[object], None]]:
     """Give a function that writes one JSON row; "-" is standard output.
 
     Rows go to PATH.partial, which becomes PATH when the block ends well; after an error it stays what it was called.
-    Raises `BadInput` if the file cannot be written.
+    Raises `BadInput` if the file cannot be written, is being written by another run, or is a database (a journal is
+    what was paid for: it is never replaced by rows).
     """
     target = Path(os.path.realpath(path))
     whole = str(path) != "-" and (target.is_file() or not target.exists())  # not a pipe or a device
-    with _output(path, Path(f"{target}.partial") if whole else target) as file:
-        yield lambda row: _write(file, row)
-        file.flush()
+    file = _opened(path, Path(f"{target}.partial") if whole else target, whole)
+    try:
+        yield lambda row: _write(path, file, msgspec.json.encode(row) + b"\n")
+        _write(path, file, b"")
         if whole:
             os.fsync(file.fileno())
             os.replace(file.name, target)
+    finally:
+        if file is not sys.stdout.buffer:
+            with suppress(OSError):  # what could not be written was told
+                file.close()
 
 
-def _output(path: str | Path, place: Path) -> AbstractContextManager[BinaryIO]:
+def _opened(path: str | Path, place: Path, whole: bool) -> BinaryIO:
+    if str(path) == "-":
+        return sys.stdout.buffer
+    if whole and _is_database(place.with_suffix("")):
+        raise BadInput(f"{path} is a journal or another database and stays as it is; give another file")
     try:
-        return nullcontext(sys.stdout.buffer) if str(path) == "-" else place.open("wb")
+        file = place.open("ab" if whole else "wb")
     except OSError as error:
         raise BadInput(f"cannot write {path}: {error.strerror}") from error
+    try:
+        if whole:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file.truncate(0)
+    except OSError as error:
+        file.close()
+        raise BadInput(f"another run is writing {path}; give each run a file of its own") from error
+    return file
 
 
-def _write(file: BinaryIO, row: object) -> None:
-    file.write(msgspec.json.encode(row) + b"\n")
+def _is_database(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(16) == b"SQLite format 3\0"
+
+
+def _write(path: str | Path, file: BinaryIO, data: bytes) -> None:
+    """Write, or with nothing to write flush. A reader that has gone is for the caller to see."""
+    try:
+        file.write(data) if data else file.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise BadInput(f"cannot write {path}: {error.strerror}") from error
 
 
 def _verdict_row(verdict: Verdict) -> dict[str, Any]:
@@ -158,4 +190,5 @@ def _verdict_row(verdict: Verdict) -> dict[str, Any]:
         "failure": failure,
         "trace": msgspec.to_builtins(verdict.trace),
         "text": verdict.completion.text,
+        **({"cut": verdict.completion.cut} if verdict.completion.cut else {}),
     }

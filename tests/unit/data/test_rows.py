@@ -11,6 +11,7 @@ import pytest
 
 from thinkscore.data import judgment_row, read_rows, standing, write_rows
 from thinkscore.errors import BadInput
+from thinkscore.journal import open_journal
 from thinkscore.types import (
     Case,
     Completion,
@@ -149,3 +150,23 @@ def test_what_is_no_output_row_is_named_by_its_line(tmp_path: Path, line: str) -
     path.write_text('{"id":"a","verdicts":[]}\n' + line + "\n")
     with pytest.raises(BadInput, match=r"rows\.jsonl:2: is no output row.*judge --out"):
         list(read_rows(path, dict[str, Any]))
+
+
+def test_rows_never_replace_a_journal_and_two_runs_never_share_a_file(tmp_path: Path) -> None:
+    open_journal(tmp_path / "run.journal").close()
+    before = (tmp_path / "run.journal").read_bytes()
+    with pytest.raises(BadInput, match="a journal or another database and stays"), write_rows(tmp_path / "run.journal"):
+        pass
+    assert (tmp_path / "run.journal").read_bytes() == before
+    with write_rows(tmp_path / "out") as write:
+        write({"a": 1})
+        with pytest.raises(BadInput, match="another run is writing"), write_rows(tmp_path / "out"):
+            pass
+        write({"a": 2})
+    assert (tmp_path / "out").read_text() == '{"a":1}\n{"a":2}\n'
+
+
+def test_a_full_disk_is_one_message() -> None:
+    with pytest.raises(BadInput, match="cannot write /dev/full"), write_rows("/dev/full") as write:
+        for _ in range(10_000):
+            write({"a": "x" * 100})
