@@ -19,6 +19,10 @@ from ._base import State, Stop, Strategy
 __all__ = ["Answers", "decide", "run", "stream"]
 
 
+LINGER = 0.005
+"""Seconds that a judgment may wait for the next ones, so that its caller is woken for several at a time."""
+
+
 class Answers(Protocol):
     """Whatever answers asks: an `Asker`, or recorded verdicts."""
 
@@ -65,6 +69,8 @@ async def stream(
             if not window:
                 return
             await window[0][1]
+            if len(window) > 1 and not window[1][1].done():
+                await asyncio.sleep(LINGER)  # answers come one by one: take a handful along
             ready = []
             while window and window[0][1].done() and not _failed(window[0][1]):
                 case, task = window.popleft()
