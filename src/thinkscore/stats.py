@@ -1,13 +1,14 @@
-"""Intervals for what a run reports, all 95 % and two-sided, and agreement of those who label."""
+"""Intervals for what a run reports, all 95 % and two-sided, how well scores rank, and agreement of those who label."""
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from math import fsum, sqrt
 from typing import Any, Literal
 
-__all__ = ["bootstrap", "cohen_kappa", "krippendorff_alpha", "paired", "wilson"]
+__all__ = ["auc", "auc_interval", "bootstrap", "cohen_kappa", "krippendorff_alpha", "paired", "wilson"]
 
 _Z = 1.959963984540054  # the normal distribution's 97.5 % point
 _CHUNK = 1 << 22  # numbers drawn at a time
@@ -55,6 +56,71 @@ def paired(a: Sequence[float], b: Sequence[float], seed: int, resamples: int = 2
     Pairing removes what cases have in common; unpaired intervals of each arm would be too wide for the difference.
     """
     return bootstrap([x - y for x, y in zip(a, b, strict=True)], seed, resamples)
+
+
+def auc(
+    scores: Sequence[float], labels: Sequence[bool | int], within: Sequence[Hashable] | None = None
+) -> float | None:
+    """Share of pairs, one of each label, in which the true one has the higher score; equal scores count half.
+
+    The area under the ROC curve (Hanley and McNeil 1982): 1 ranks perfectly, 1/2 is chance. With `within`, a group for
+    each score, only pairs inside a group count, all alike: what the groups differ in helps nobody. None without a pair.
+    """
+    groups = [0] * len(scores) if within is None else within
+    won, pairs = _wins(scores, labels, groups)
+    return float(won.sum() / pairs.sum()) if pairs.sum() else None
+
+
+def auc_interval(
+    scores: Sequence[float],
+    labels: Sequence[bool | int],
+    groups: Sequence[Hashable],
+    seed: int,
+    resamples: int = 2000,
+    *,
+    within: bool = False,
+) -> tuple[float, float] | None:
+    """Bound the AUC, over all pairs or `within` groups, by resampling whole groups; None without a pair.
+
+    Scores of one group (several answers on one case) are not independent, so groups are what is drawn again. A
+    resample without a pair is left out.
+    """
+    import numpy as np
+
+    if auc(scores, labels, groups if within else None) is None:
+        return None
+    index = {group: i for i, group in enumerate(dict.fromkeys(groups))}
+    rng, size = np.random.default_rng(seed), len(index)
+    drawn = (np.bincount(rng.integers(size, size=size), minlength=size) for _ in range(resamples))
+    if within:
+        won_G, pairs_G = _wins(scores, labels, groups)
+        sums = [(times_G @ won_G, times_G @ pairs_G) for times_G in drawn]
+    else:
+        place_N = np.unique(np.asarray(scores, dtype=float), return_inverse=True)[1]
+        group_N, true_N = np.array([index[group] for group in groups]), np.asarray(labels, dtype=float)
+        sums = []
+        for times_G in drawn:
+            true_S = np.bincount(place_N, times_G[group_N] * true_N)
+            false_S = np.bincount(place_N, times_G[group_N] * (1 - true_N))
+            sums.append((true_S @ (false_S.cumsum() - false_S / 2), true_S.sum() * false_S.sum()))
+    found = [won / pairs for won, pairs in sums if pairs]
+    low, high = np.quantile(found, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _wins(scores: Sequence[float], labels: Sequence[bool | int], groups: Sequence[Hashable]) -> Any:
+    """Count, group by group, the pairs that the true one wins (halves for equals) and all pairs of both labels."""
+    import numpy as np
+
+    sides: dict[Hashable, tuple[list[float], list[float]]] = {}
+    for score, label, group in zip(scores, labels, groups, strict=True):
+        sides.setdefault(group, ([], []))[bool(label)].append(score)
+    won, pairs = [], []
+    for false, true in sides.values():
+        false.sort()
+        won.append(sum(bisect_left(false, score) + bisect_right(false, score) for score in true) / 2)
+        pairs.append(float(len(false) * len(true)))
+    return np.array(won), np.array(pairs)
 
 
 def cohen_kappa(a: Sequence[Hashable], b: Sequence[Hashable]) -> float | None:

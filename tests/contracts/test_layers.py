@@ -119,7 +119,7 @@ def violations(package: Path, layers: dict[str, int] = LAYERS) -> list[str]:
 def test_the_table_is_read() -> None:
     assert [sorted(n for n, line in LAYERS.items() if line == i) for i in sorted(set(LAYERS.values()))] == [
         ["errors", "seeds", "stats", "types"],
-        ["budget", "data", "fit", "journal", "plugins"],
+        ["budget", "data", "fit", "grounding", "journal", "plugins"],
         ["calibration", "lab"],
         ["engines", "protocols"],
         ["ask"],

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thinkscore.stats import bootstrap, cohen_kappa, krippendorff_alpha, paired, wilson
+from thinkscore.stats import auc, auc_interval, bootstrap, cohen_kappa, krippendorff_alpha, paired, wilson
 
 # Newcombe 1998 (Statistics in Medicine 17:857), table I, method 3: 95 % intervals.
 NEWCOMBE = {(81, 263): (0.2553, 0.3662), (15, 148): (0.0624, 0.1605), (0, 20): (0.0, 0.1611), (1, 29): (0.0061, 0.1718)}
@@ -137,3 +137,46 @@ def test_kappa_is_what_its_definition_says(pairs: list[tuple[int, int]]) -> None
     expected = sum((a.count(label) / n) * (b.count(label) / n) for label in range(4))
     assert kappa == pytest.approx((sum(x == y for x, y in pairs) / n - expected) / (1 - expected))
     assert kappa == pytest.approx(cohen_kappa(b, a))
+
+
+def test_auc_by_hand() -> None:
+    # True 3, 1; false 2, 1, 0: 3 beats all three, 1 beats 0 and ties 1: (3 + 1.5) / 6.
+    scores, labels = [3.0, 1.0, 2.0, 1.0, 0.0], [1, 1, 0, 0, 0]
+    assert auc(scores, labels) == pytest.approx(4.5 / 6)
+    # Groups x (3 | 2, 1) and y (1 | 0), and z (one label alone): 2 of 2 and 1 of 1; 5 says nothing.
+    assert auc([*scores, 5.0], [*labels, 0], ["x", "y", "x", "x", "y", "z"]) == 1
+    # x (3 | 2, 1) 2 of 2, y (0 | 1, 1) 0 of 2: pooled over pairs, not averaged over groups of other sizes.
+    assert auc([3, 2, 1, 0, 1], [1, 0, 0, 1, 0], list("xxxyy")) == pytest.approx(2 / 3)
+    assert auc([1, 2], [1, 1]) is auc([], []) is auc([1, 2], [1, 0], ["x", "y"]) is None
+    with pytest.raises(ValueError, match="zip"):
+        auc([1], [1, 0])
+
+
+SCORED = st.lists(st.tuples(st.integers(-3, 3), st.booleans(), st.integers(0, 3)), max_size=25)
+
+
+@given(SCORED, st.booleans())
+def test_auc_is_what_its_definition_says(rows: list[tuple[int, bool, int]], within: bool) -> None:
+    scores, labels, groups = ([row[k] for row in rows] for k in range(3))
+    found = auc(scores, labels, groups if within else None)
+    pairs = [(a[0] > b[0]) + (a[0] == b[0]) / 2 for a in rows for b in rows
+             if a[1] and not b[1] and (a[2] == b[2] or not within)]  # fmt: skip
+    assert found == (pytest.approx(sum(pairs) / len(pairs)) if pairs else None)
+    assert (auc_interval(scores, labels, groups, 0, 20, within=within) is None) == (not pairs)
+
+
+def test_the_interval_of_auc_resamples_groups() -> None:
+    draw = random.Random(2)
+    one = [(draw.gauss(label, 1), label, i) for i in range(120) for label in (0, 1)]
+    scores, labels, groups = ([row[k] for row in one] for k in range(3))
+    low, high = auc_interval(scores, labels, groups, 5) or (0, 0)
+    assert low < auc(scores, labels) < high  # type: ignore[operator]
+    assert auc_interval(scores, labels, groups, 5) == (low, high)
+    # Everything four times: no more is known about cases, so the interval stays as it is.
+    again = auc_interval(scores * 4, labels * 4, groups * 4, 5) or (0, 0)
+    assert again == pytest.approx((low, high))
+    low, high = auc_interval(scores, labels, groups, 5, within=True) or (0, 0)
+    share = auc(scores, labels, groups)
+    assert share is not None
+    # One pair in each group: the interval of a proportion.
+    assert (low, high) == pytest.approx(wilson(round(share * 120), 120), abs=0.02)

@@ -16,6 +16,7 @@ from .report import report
 from .rescore import rescore
 from .show import show
 from .templates import templates
+from .train import train
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -35,6 +36,7 @@ app.command()(models)
 app.add_typer(lab, name="lab")
 app.add_typer(templates, name="templates")
 app.add_typer(engines, name="engines")
+app.add_typer(train, name="train")
 
 
 @app.callback()

@@ -10,9 +10,9 @@ import msgspec
 import typer
 
 from ..data import write_rows
+from ..data._parquet import write_parquet
 from ..errors import BadInput
 from ..protocols._base import Protocol
-from ..report._parquet import write_parquet
 from ..report.export import CallRow, Left, calls_of_journal, calls_of_rows, is_run, pairs, traces
 from ..report.rescore import Setup, read_setup
 from ..report.terminal import console

@@ -23,9 +23,12 @@ def make(
     split: Annotated[str, typer.Option(help="train, dev, test or ood")] = "test",
     n: Annotated[int, typer.Option(help="how many cases", min=1)] = 300,
     candidates: Annotated[int, typer.Option(help="replies per case, 1 to 32")] = 2,
+    style: Annotated[
+        str, typer.Option(help="biased: pleasant training replies are mostly the better ones; free: at random")
+    ] = "biased",
 ) -> None:
     """Write cases with true scores as JSONL."""
-    cases = world.make(seed, split, n, candidates)
+    cases = world.make(seed, split, n, candidates, style)  # type: ignore[arg-type]
     with write_rows(out) as write:
         for case in cases:
             write(case_row(case))

@@ -47,26 +47,35 @@ def read_cases(
     format: str | None = None,
     skip_bad: bool = False,
     thoughts: Thoughts = "keep",
+    repeats: bool = False,
 ) -> Cases:
     """Read the cases of a file, of standard input ("-") or of a data set ("hf:ORG/NAME:SPLIT"), without holding them.
 
     `format` is an id in `data/formats`; without it the columns of the first row decide. The first bad row raises
     `BadInput`; with `skip_bad` bad rows are counted and listed in `.skipped` of the result. `thoughts="strip"` cuts
     the thinking parts out of the candidates. What may be a mistake but is no error (two rows with the same candidates
-    in another order) goes to `notes`. Two rows with one id are a bad row; a source without rows is always an error.
+    in another order) goes to `notes`. Two rows with one id are a bad row, unless `repeats` lets them come; a source
+    without rows is always an error.
     """
-    return Cases(path, [] if notes is None else notes, format, skip_bad, thoughts)
+    return Cases(path, [] if notes is None else notes, format, skip_bad, thoughts, repeats)
 
 
 class Cases(Iterator[Case]):
     """The cases of a source, one after the other."""
 
     def __init__(
-        self, path: str | Path, notes: list[str], format: str | None, skip_bad: bool, thoughts: Thoughts
+        self,
+        path: str | Path,
+        notes: list[str],
+        format: str | None,
+        skip_bad: bool,
+        thoughts: Thoughts,
+        repeats: bool = False,
     ) -> None:
         self.skipped = Skipped()
         self.format = None if format is None else load(format)
         self._notes, self._skip_bad, self._strip = notes, skip_bad, thoughts == "strip"
+        self._repeats = repeats
         self._first_row = ""
         self._ids: dict[str, int] = {}
         self._contents: dict[int, int] = {}
@@ -98,7 +107,7 @@ class Cases(Iterator[Case]):
             case = msgspec.structs.replace(case, candidates=tuple(map(_stripped, case.candidates)))
         case = case if case.id else msgspec.structs.replace(case, id=case.content())
         first = self._ids.setdefault(case.id, number)
-        if first != number:
+        if first != number and not self._repeats:
             raise BadInput(f"{source.unit}s {first} and {number} have the same id {case.id!r}; ids must differ")
         return case
 

@@ -47,6 +47,10 @@ class Config:
     max_positions: int
     theta: float
     eps: float
+    scalar: bool = False
+    """Whether its head gives one number for a text instead of logits for the next token."""
+    pad: int | None = None
+    """A token that a scalar head does not read at the end of a text."""
 
     @classmethod
     def read(cls, folder: Path) -> Config:
@@ -72,6 +76,8 @@ class Config:
             max_positions=raw["max_position_embeddings"],
             theta=float(rope.get("rope_theta") or raw.get("rope_theta") or 10_000.0),
             eps=raw["rms_norm_eps"],
+            scalar=any(name.endswith("ForSequenceClassification") for name in raw.get("architectures") or ()),
+            pad=raw.get("pad_token_id"),
         )
 
 
@@ -136,7 +142,10 @@ class Decoder:
             return tensors[name].astype(np.float32)
 
         self.embedding_VD = get("model.embed_tokens.weight")
-        head_VD = get("lm_head.weight") if "lm_head.weight" in tensors else self.embedding_VD
+        head = "score.weight" if config.scalar else "lm_head.weight"
+        head_VD = get(head) if config.scalar or head in tensors else self.embedding_VD
+        if config.scalar and len(head_VD) != 1:
+            raise BadInput(f"the model has {len(head_VD)} labels; a scalar reward model has one")
         self.head_DV = np.ascontiguousarray(head_VD.T * get("model.norm.weight")[:, None])
         names = [f"model.layers.{i}." for i in range(config.layers)]
         self.layers = [_layer(get, name) for name in names]
@@ -163,6 +172,11 @@ class Decoder:
     def logits(self, ids: Sequence[int]) -> Floats:
         """Return the logits after every token of a text, (T, V)."""
         return self._logits(self._read(ids)[0])
+
+    def value(self, ids: Sequence[int]) -> float:
+        """Return what a scalar head gives for a text: it reads the last token that is no padding."""
+        last = max((t for t, token in enumerate(ids) if token != self.config.pad), default=0)
+        return float(self._logits(self._read(ids)[0][last : last + 1])[0, 0])
 
     def step(self, tokens_R: npt.NDArray[np.intp], rows: Rows) -> Floats:
         """Extend each row by one token and return the logits of the next, (R, V)."""

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ._decoder import Decoder, Floats, Rows
 
-__all__ = ["ROWS", "Group", "Row", "Sample", "Score", "draw"]
+__all__ = ["ROWS", "Group", "Row", "Sample", "Score", "Values", "draw"]
 
 ROWS = 8
 """Rows of every decode step."""
@@ -91,6 +91,16 @@ class Score(NamedTuple):
         logits_TV -= logits_TV.max(-1, keepdims=True)
         chosen_T = logits_TV[np.arange(len(self.continuation)), list(self.continuation)]
         return float((chosen_T - np.log(np.exp(logits_TV).sum(-1))).sum())
+
+
+class Values(NamedTuple):
+    """What a scalar head gives for texts, each read alone."""
+
+    texts: list[tuple[int, ...]]
+
+    def run(self, decoder: Decoder) -> list[float]:
+        """Return one number per text."""
+        return [decoder.value(ids) for ids in self.texts]
 
 
 def draw(logits_RV: Floats, uniforms_R: Doubles, temperature: float, top_p: float) -> tuple[Tokens, Doubles]:

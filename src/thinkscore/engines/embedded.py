@@ -3,7 +3,8 @@
 `embedded` runs the judge that ships with thinkscore, `embedded:DIR` any folder with a Qwen3 model of that kind.
 A sample depends only on its own prompt, seed and sample index: samples are drawn in groups of one case and one
 length, sample i of a case always in row i % 8, whatever else is asked in the same call and however many workers
-there are (THINKSCORE_WORKERS; default: one per core, at most 8).
+there are (THINKSCORE_WORKERS; default: one per core, at most 8). A folder whose model has a scalar head, as `thinkscore
+train scalar` and `train meta` write it, gives `values` of conversations instead.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import BadInput, EngineUnavailable, ThinkscoreError
-from ..types import Completion, Message, Prompt, Sampling, Usage
+from ..types import Completion, Failure, Message, Prompt, Sampling, Usage
 from ._base import Engine
 from ._decoder import Config
-from ._jobs import ROWS, Group, Row, Sample, Score
+from ._jobs import ROWS, Group, Row, Sample, Score, Values
 from ._pool import Job, Pool
 from ._tokens import Tokens, chat_template
 
@@ -29,6 +30,8 @@ __all__ = ["Embedded"]
 
 PACKAGED = Path(__file__).parent.parent / "models" / "embedded"
 FILES = ("config.json", "model.safetensors", "tokenizer.json")
+TEXTS = 16
+"""Conversations that a worker values in one go."""
 SHOWN = 5
 """Unknown words that an error names."""
 CONTEXT = 4
@@ -68,8 +71,10 @@ class Embedded(Engine):
     async def generate(self, prompts: Sequence[Prompt]) -> list[Completion]:
         """Complete each prompt; same length and order.
 
-        Text outside the vocabulary, and a prompt that fills the model, are completions with `error`.
+        Text outside the vocabulary, and a prompt that fills the model, are completions with `error`. Raises `BadInput`
+        if the model has a scalar head instead.
         """
+        self._need(scalar=False)
         completions, groups = await asyncio.to_thread(self._plan, prompts)
         for group, samples in zip(groups, await self._run([group.job() for group in groups]), strict=True):
             for i, (index, row) in enumerate(group.rows.values()):
@@ -82,6 +87,7 @@ class Embedded(Engine):
 
         Raises `BadInput` for text outside the vocabulary or beyond the model's length.
         """
+        self._need(scalar=False)
         pairs = zip(prompts, continuations, strict=True)
         jobs = await asyncio.to_thread(lambda: [self._score(prompt, text) for prompt, text in pairs])
         results = await self._run(jobs)
@@ -89,6 +95,30 @@ class Embedded(Engine):
             if isinstance(result, BaseException):
                 raise result
         return results
+
+    async def values(self, conversations: Sequence[Sequence[Message]]) -> list[float | Failure]:
+        """Score whole conversations with the scalar head; one that the model cannot read is a `Failure`.
+
+        Raises `BadInput` if the model has no such head.
+        """
+        self._need(scalar=True)
+        rows = await asyncio.to_thread(lambda: [self._whole(messages) for messages in conversations])
+        texts = [row for row in rows if not isinstance(row, Failure)]
+        jobs = [Values(texts[start : start + TEXTS]) for start in range(0, len(texts), TEXTS)]
+        found: list[float | Failure] = []
+        for job, values in zip(jobs, await self._run(jobs), strict=True):
+            failed = isinstance(values, BaseException)
+            found += [Failure("engine_error", str(values))] * len(job.texts) if failed else values
+        rest = iter(found)
+        return [row if isinstance(row, Failure) else next(rest) for row in rows]
+
+    def _need(self, *, scalar: bool) -> None:
+        if self._pool is not None and self._scalar != scalar:
+            raise BadInput(
+                f"{self.folder} has a scalar head and writes no text; use --protocol scalar"
+                if self._scalar
+                else f"{self.folder} writes text and has no scalar head; use a folder that `train scalar` wrote"
+            )
 
     def _open(self) -> None:
         missing = [name for name in FILES if not (self.folder / name).is_file()]
@@ -98,7 +128,8 @@ class Embedded(Engine):
                 f"that `thinkscore train` or save_pretrained wrote ({', '.join(FILES)} and a chat template)"
             )
         try:
-            self._positions = Config.read(self.folder).max_positions
+            config = Config.read(self.folder)
+            self._positions, self._scalar = config.max_positions, config.scalar
             self._tokens = Tokens(self.folder)
             self._hash = _identity(self.folder)
             self._pool = Pool(self.folder, _workers())
@@ -135,12 +166,25 @@ class Embedded(Engine):
             group.rows[place] = index, Row(place, ids, prompt.seed)
         return failed, [group for same in groups.values() for group in same]
 
-    def _read(self, messages: tuple[Message, ...], prefill: str) -> tuple[int, ...]:
-        """Return the tokens of a prompt. Raises `BadInput` if the model cannot read it."""
-        said = [*(message.content for message in messages), prefill]
+    def _whole(self, messages: Sequence[Message]) -> tuple[int, ...] | Failure:
+        """Return the tokens of a conversation, or why the model cannot read it."""
+        try:
+            self._refuse_forged([message.content for message in messages])
+            ids = self._encode(self._tokens.render(messages, answer=False))
+        except BadInput as error:
+            return Failure("engine_error", str(error))
+        if len(ids) > self._positions:
+            return Failure("too_long", f"too long: {len(ids)} tokens; the model reads {self._positions}")
+        return ids
+
+    def _refuse_forged(self, said: Sequence[str]) -> None:
         forged = [token for token in self._tokens.control if any(token in text for text in said)]
         if forged:
             raise _outside(forged)
+
+    def _read(self, messages: tuple[Message, ...], prefill: str) -> tuple[int, ...]:
+        """Return the tokens of a prompt. Raises `BadInput` if the model cannot read it."""
+        self._refuse_forged([*(message.content for message in messages), prefill])
         ids = self._encode(self._tokens.render(messages) + prefill)
         if len(ids) >= self._positions:
             raise BadInput(

@@ -56,7 +56,7 @@ class Family(Protocol):
 def stated_score(trace: Trace, candidate: int) -> int | None:
     """Read the last number that the evaluation of a candidate states."""
     notes = [note for note in trace.evaluation if note.candidate == candidate and not note.quote]
-    numbers = re.findall(r"\d+", notes[-1].text) if notes else []
+    numbers = re.findall(r"\d{1,9}", notes[-1].text) if notes else []
     return int(numbers[-1]) if numbers else None
 
 

@@ -45,7 +45,7 @@ _DOUBLE = ("The pile doubles.", "Then the pile doubles.")
 _HALVE = ("Half of them get lost.", "Then half of them get lost.")
 _SENTENCES = {"+": _ADD, "-": _TAKE, "*": _DOUBLE, "/": _HALVE}
 _REPLIES = ("The answer is {n}.", "{name} has {n} {things}.", "It is {n} {things}.", "{name} now has {n}.")
-_WORDS = {"+": "plus", "-": "minus", "*": "times", "/": "over"}
+WORDS = {"+": "plus", "-": "minus", "*": "times", "/": "over"}
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -188,7 +188,7 @@ def complete(
     for step in facts.steps[len(lines) :]:
         operation, n = step
         result = apply(value, step)
-        usual, other = f"{value} {operation} {n} = {result}", f"{value} {_WORDS[operation]} {n} is {result}"
+        usual, other = f"{value} {operation} {n} = {result}", f"{value} {WORDS[operation]} {n} is {result}"
         lines.append(Line(choose(rng, usual, other)))
         value = result
     notes = {i: notes_on(trace, i) for i in order}

@@ -17,8 +17,9 @@ from ..seeds import derive_seed
 from ..types import Case, Message
 from . import chat, reasoning, safety, styles
 from ._family import Family
+from .styles import Style
 
-__all__ = ["FAMILIES", "MOST_CANDIDATES", "SHARES", "Split", "draw", "make", "make_case", "split_of"]
+__all__ = ["FAMILIES", "MOST_CANDIDATES", "SHARES", "Split", "Style", "draw", "make", "make_case", "split_of"]
 
 Split = Literal["train", "dev", "test", "ood"]
 FAMILIES: dict[str, Family] = {"reasoning": reasoning, "chat": chat, "safety": safety}
@@ -43,8 +44,13 @@ def draw(rng: random.Random, split: str, family: str | None = None) -> tuple[str
             return name, level, facts
 
 
-def make_case(seed: int, split: str, index: int, candidates: int = 2, family: str | None = None) -> Case:
-    """Make the case number `index` of a seed; the same whatever else is made."""
+def make_case(
+    seed: int, split: str, index: int, candidates: int = 2, family: str | None = None, style: Style = "biased"
+) -> Case:
+    """Make the case number `index` of a seed; the same whatever else is made.
+
+    With the style "free" it asks the same and has the same answers, but what is pleasant is drawn at random.
+    """
     rng = random.Random(derive_seed("lab", seed, split, index, candidates))
     name, level, facts = draw(rng, split, family)
     module = FAMILIES[name]
@@ -54,13 +60,16 @@ def make_case(seed: int, split: str, index: int, candidates: int = 2, family: st
     shares = styles.TRAIN_SHARES if split == "train" else (1, 1, 1)
     difficulty = rng.choices(styles.DIFFICULTIES, shares)[0]
     replies = [module.say(facts, answer, rng) for answer in answers]
-    wanted = styles.dressed(scores, difficulty, rng)
+    if style == "free":
+        wanted, difficulty = styles.dressed_freely(scores, rng)
+    else:
+        wanted = styles.dressed(scores, difficulty, rng)
     replies = [
         styles.dress(reply, rng, split == "ood") if pleasant else reply
         for reply, pleasant in zip(replies, wanted, strict=True)
     ]
     return Case(
-        id=f"lab-{split}-{seed}-{index}",
+        id=f"lab-{split}{'-free' * (style == 'free')}-{seed}-{index}",
         messages=(Message("user", module.ask(facts, rng)),),
         candidates=tuple(replies),
         gold=tuple(float(score) for score in scores),
@@ -68,10 +77,12 @@ def make_case(seed: int, split: str, index: int, candidates: int = 2, family: st
     )
 
 
-def make(seed: int, split: str, n: int, candidates: int = 2) -> Iterator[Case]:
-    """Yield n cases. Raises `BadInput` for an unknown split or a number of candidates outside 1..32."""
+def make(seed: int, split: str, n: int, candidates: int = 2, style: Style = "biased") -> Iterator[Case]:
+    """Yield n cases. Raises `BadInput` for an unknown split or style, or a number of candidates outside 1..32."""
     if split not in get_args(Split):
         raise BadInput(f"unknown split {split!r}; accepted: {', '.join(get_args(Split))}")
+    if style not in get_args(Style):
+        raise BadInput(f"unknown style {style!r}; accepted: {', '.join(get_args(Style))}")
     if not 1 <= candidates <= MOST_CANDIDATES:
         raise BadInput(f"got {candidates} candidates; accepted: 1 to {MOST_CANDIDATES}")
-    return (make_case(seed, split, index, candidates) for index in range(n))
+    return (make_case(seed, split, index, candidates, style=style) for index in range(n))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
@@ -130,8 +131,24 @@ def text_of(path: Path) -> str:
     return path.read_text(encoding="utf-8").strip()
 
 
+def shown_gold(case: Case, order: Sequence[int]) -> list[float] | None:
+    """Return the gold of what a prompt showed, anchors included; what it did not show can win nothing.
+
+    None where gold is not known for all that were shown, or only one was.
+    """
+    known = None if case.gold is None else [*case.gold, *(anchor.gold for anchor in case.anchors)]
+    if known is None or len(order) < 2 or any(known[i] is None for i in order):
+        return None
+    return [-math.inf if value is None or i not in order else value for i, value in enumerate(known)]
+
+
 def agrees(outcome: Outcome, gold: Sequence[float]) -> bool:
-    """Tell whether an outcome names the best candidate by gold, strictly (a tie only where gold ties)."""
+    """Tell whether an outcome names the best candidate by gold, strictly (a tie only where gold ties).
+
+    With a single candidate its score must be its gold (DeepSeek-GRM, equation 11: a label of 0 or 1).
+    """
+    if len(gold) == 1:
+        return isinstance(outcome, Scores) and outcome.scores[0] == gold[0]
     best = [i for i, value in enumerate(gold) if value == max(gold)]
     if isinstance(outcome, Tie):
         return len(best) > 1

@@ -6,7 +6,6 @@ are in the columns that TRL's trainers read. What is left out is counted by its 
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ import msgspec
 from ..data import read_rows
 from ..errors import BadInput
 from ..journal import is_journal, read_journal
-from ..protocols._base import Protocol, agrees
+from ..protocols._base import Protocol, agrees, shown_gold
 from ..types import Case, Completion, Failure, Message, Sampling, Usage
 from .diff import Judged
 
@@ -145,7 +144,7 @@ def _unfit(call: CallRow, case: Case, protocol: Protocol) -> str | None:
         return f"asked in protocol {call.protocol}"
     if call.cut:
         return "asked about a shortened case"
-    gold = _gold(case, call.order)
+    gold = shown_gold(case, call.order)
     if gold is None:
         return "no gold"
     prompt = protocol.render(case.widened(), call.order)
@@ -158,14 +157,6 @@ def _unfit(call: CallRow, case: Case, protocol: Protocol) -> str | None:
     if isinstance(outcome, Failure):
         return f"no verdict ({outcome.kind})"
     return None if agrees(outcome, gold) else "verdict against gold"
-
-
-def _gold(case: Case, order: Sequence[int]) -> list[float] | None:
-    """Return the gold of what a prompt showed, anchors included; what it did not show can win nothing."""
-    known = None if case.gold is None else [*case.gold, *(anchor.gold for anchor in case.anchors)]
-    if known is None or len(order) < 2 or any(known[i] is None for i in order):
-        return None
-    return [-math.inf if value is None or i not in order else value for i, value in enumerate(known)]
 
 
 def pairs(judged: Iterable[Judged], cases: Mapping[str, Case], by_gold: bool, left: Left) -> Iterator[dict[str, Any]]:

@@ -1,20 +1,32 @@
-"""Supervised training on token rows, for small models: length-sorted batches, Muon and AdamW, loss curve kept.
+"""Supervised training on token rows: TRL's SFTTrainer on rows that are tokens already, in an order that is ours.
 
-A `transformers.Trainer`, configured. Muon (K. Jordan, 2024) drives the hidden matrices, AdamW the rest: on the
-lab's models it needs about half of the steps.
+One trainer for every size. Rows are drawn one by one, `batch_size` per update, on TRL's fused head, which never holds
+all logits; or, for small models, in passes of about `batch_tokens` tokens of rows of like length on the model's own
+loss, which is faster there. AdamW drives all weights, or Muon (K. Jordan, 2024) the hidden matrices: on the lab's
+models it needs about half of the steps. The order hangs on the seed and the epoch alone, so that a run that goes on
+after a kill sees the rows that it would have seen.
 """
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Callable, Iterator, Sequence
+from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from datasets import Dataset
 from torch.utils.data import SequentialSampler
-from transformers import PreTrainedModel, Trainer, TrainingArguments, set_seed
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, Trainer, set_seed
+from trl import SFTConfig, SFTTrainer
+
+from ..errors import BadInput
+from ..seeds import derive_seed
+from ._progress import Progress
+from ._run import Settings, arguments, lora, start
+
+__all__ = ["IGNORED", "MuonAdamW", "Row", "batches", "padded", "train"]
 
 IGNORED = -100
 CHUNK = 1000
@@ -29,36 +41,26 @@ class Row(NamedTuple):
     """First position that is trained; what comes before is only read."""
 
 
-class Settings(NamedTuple):
-    """What the training loop needs to know."""
-
-    muon_lr: float
-    adam_lr: float
-    batch_tokens: int
-    """Tokens per forward pass, padding included."""
-    seed: int
-    passes: int = 1
-    """Forward passes per step: rows of one pass are of like length, several passes mix them."""
-    warmup: float = 0.03
-    """Share of the steps over which the learning rate rises; it then falls as a cosine to 2 %."""
-    weight_decay: float = 0.01
-
-
 class MuonAdamW(torch.optim.Optimizer):
     """Muon for hidden matrices, AdamW for embeddings, norms and heads, as one optimizer."""
 
-    def __init__(self, model: torch.nn.Module, settings: Settings) -> None:
-        hidden = [
-            p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name and "head" not in name
-        ]
+    def __init__(self, model: torch.nn.Module, settings: Settings, muon_lr: float) -> None:
+        given = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+        ends = ("embed", "head", "score")
+        hidden = [p for name, p in given if p.ndim == 2 and not any(end in name for end in ends)]
         known = {id(p) for p in hidden}
-        other = [p for p in model.parameters() if id(p) not in known]
-        self.parts: list[torch.optim.Optimizer] = [
-            torch.optim.Muon(hidden, lr=settings.muon_lr, weight_decay=settings.weight_decay),
-            torch.optim.AdamW(other, lr=settings.adam_lr, weight_decay=settings.weight_decay, betas=(0.9, 0.98)),
-        ]
-        # The groups are shared with the parts, so that a scheduler that sets a rate here sets it there.
-        super().__init__([group for part in self.parts for group in part.param_groups], {})
+        other = [p for _, p in given if id(p) not in known]
+        decay = settings.weight_decay
+        self.parts: list[torch.optim.Optimizer] = [torch.optim.Muon(hidden, lr=muon_lr, weight_decay=decay)]
+        if other:
+            self.parts.append(
+                torch.optim.AdamW(other, lr=settings.learning_rate, weight_decay=decay, betas=settings.betas)
+            )
+        super().__init__(self._groups(), {})
+
+    def _groups(self) -> list[dict[str, Any]]:
+        """Return the groups of the parts themselves, so that a scheduler that sets a rate here sets it there."""
+        return [group for part in self.parts for group in part.param_groups]
 
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
         loss = closure() if closure is not None else None
@@ -72,36 +74,37 @@ class MuonAdamW(torch.optim.Optimizer):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         for part, state in zip(self.parts, state_dict["parts"], strict=True):
             part.load_state_dict(state)
+        self.param_groups = self._groups()  # a part that loads makes new ones
 
 
-def batches(rows: Sequence[Row], tokens: int, seed: int, pad: int) -> list[dict[str, torch.Tensor]]:
-    """Cut rows into batches of about `tokens` tokens, rows of like length together.
+def batches(rows: Sequence[Row], tokens: int, seed: int) -> list[list[int]]:
+    """Cut rows into batches (lists of places) of about `tokens` tokens, rows of like length together.
 
     Batches are in random order within every `CHUNK` rows; the chunks stay in the order of the rows, so that a
     curriculum is kept.
     """
     rng = random.Random(seed)
-    found: list[list[Row]] = []
-    for start in range(0, len(rows), CHUNK):
-        ranked = sorted(rows[start : start + CHUNK], key=lambda row: len(row.ids))
-        chunk = list(_cut(ranked, tokens))
+    found: list[list[int]] = []
+    for begin in range(0, len(rows), CHUNK):
+        places = range(begin, min(begin + CHUNK, len(rows)))
+        chunk = list(_cut(rows, sorted(places, key=lambda place: len(rows[place].ids)), tokens))
         rng.shuffle(chunk)
         found += chunk
-    return [_padded(batch, pad) for batch in found]
+    return found
 
 
-def _cut(ranked: Sequence[Row], tokens: int) -> Iterator[list[Row]]:
-    batch: list[Row] = []
-    for row in ranked:
-        if batch and (len(batch) + 1) * len(row.ids) > tokens:
+def _cut(rows: Sequence[Row], ranked: Sequence[int], tokens: int) -> Iterator[list[int]]:
+    batch: list[int] = []
+    for place in ranked:
+        if batch and (len(batch) + 1) * len(rows[place].ids) > tokens:
             yield batch
             batch = []
-        batch.append(row)
+        batch.append(place)
     yield batch
 
 
-def _padded(rows: Sequence[Row], pad: int) -> dict[str, torch.Tensor]:
-    # Rows are padded on the right and attention is causal: no real token ever sees a pad, so no mask is needed.
+def padded(rows: Sequence[Row], pad: int) -> dict[str, torch.Tensor]:
+    """Make tensors of rows, padded on the right; what is not trained has the label `IGNORED`."""
     width = max(len(row.ids) for row in rows)
     ids_BT = torch.full((len(rows), width), pad)
     labels_BT = torch.full((len(rows), width), IGNORED)
@@ -111,52 +114,110 @@ def _padded(rows: Sequence[Row], pad: int) -> dict[str, torch.Tensor]:
     return {"input_ids": ids_BT, "labels": labels_BT}
 
 
-class _Trainer(Trainer):
-    """A trainer that takes ready batches in the order given."""
+def _order(rows: Sequence[Row], settings: Settings, batch_tokens: int) -> list[list[int]]:
+    """Lay out the whole run: `batch_size` lists of places make an update."""
+    found: list[list[int]] = []
+    for epoch in range(10**9):
+        seed = derive_seed(settings.seed, "epoch", epoch) if epoch else settings.seed
+        one = batches(rows, batch_tokens, seed) if batch_tokens else _shuffled(len(rows), seed)
+        found += one
+        wanted = settings.steps * settings.batch_size if settings.steps > 0 else ceil(settings.epochs * len(one))
+        if len(found) >= wanted:
+            return found[:wanted]
+    raise AssertionError("an epoch holds at least one row")
+
+
+def _shuffled(n: int, seed: int) -> list[list[int]]:
+    return [[place] for place in random.Random(seed).sample(range(n), n)]
+
+
+class _Collator:
+    """Turns lists of places into one padded batch."""
+
+    def __init__(self, rows: Sequence[Row], pad: int, masked: bool) -> None:
+        self.rows, self.pad, self.masked = rows, pad, masked
+
+    def __call__(self, items: Sequence[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
+        chosen = [self.rows[place] for item in items for place in item["rows"]]
+        batch = padded(chosen, self.pad)
+        if not self.masked:  # attention is causal and pads are on the right: no real token ever sees one
+            return batch
+        lengths_B1 = torch.tensor([[len(row.ids)] for row in chosen])
+        return batch | {"attention_mask": (torch.arange(batch["input_ids"].shape[1]) < lengths_B1).long()}
+
+
+class _Trainer(SFTTrainer):
+    """An SFTTrainer that takes its rows in the order given; `plain` takes the loss from the model itself."""
+
+    def __init__(self, *, muon: Callable[[torch.nn.Module], MuonAdamW] | None, plain: bool, **more: Any) -> None:
+        self.muon, self.plain = muon, plain
+        super().__init__(**more)
+        self.remove_callback(PrinterCallback)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
         return SequentialSampler(train_dataset or self.train_dataset)
 
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        self.optimizer: Any = self.muon(self.model) if self.muon and self.optimizer is None else self.optimizer
+        made: torch.optim.Optimizer = super().create_optimizer(model)
+        return made
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        kind = Trainer if self.plain else SFTTrainer
+        return kind.compute_loss(self, model, inputs, return_outputs, num_items_in_batch)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        Trainer._save_checkpoint(self, model, trial)  # TRL's writes a model card as well
+
 
 def train(
-    model: PreTrainedModel, rows: Sequence[Row], pad: int, settings: Settings, out: Path
-) -> list[dict[str, float]]:
-    """Train `model` in place for one pass over the rows; returns and saves the loss curve (OUT/loss.jsonl).
+    model: PreTrainedModel,
+    rows: Sequence[Row],
+    tokenizer: PreTrainedTokenizerBase,
+    settings: Settings,
+    out: Path,
+    *,
+    muon_lr: float | None = None,
+    batch_tokens: int = 0,
+    checkpoint: str | None = None,
+) -> Trainer:
+    """Train `model` in place on the rows, from `checkpoint` on if there is one; the log is in the trainer's state.
 
-    The same seed, machine and thread count give the same weights.
+    With `muon_lr` Muon drives the hidden matrices at that rate. With `batch_tokens` a forward pass holds about so many
+    tokens, padding included, and `batch_size` counts passes. The same seed, machine and thread count give the same
+    weights, killed and resumed or not.
     """
+    if batch_tokens and settings.micro_batch != 1:
+        raise BadInput("a forward pass is measured in rows or in tokens; give a micro batch or tokens, not both")
+    start(settings)
     set_seed(settings.seed)
-    data = batches(rows, settings.batch_tokens, settings.seed, pad)
-    arguments = TrainingArguments(
-        output_dir=str(out / "trainer"),
-        per_device_train_batch_size=1,
-        gradient_accumulation_steps=settings.passes,
-        num_train_epochs=1,
-        learning_rate=settings.adam_lr,
-        lr_scheduler_type="cosine_with_min_lr",
-        lr_scheduler_kwargs={"min_lr_rate": 0.02},
-        warmup_steps=max(1, int(settings.warmup * len(data) / settings.passes)),
-        logging_steps=max(1, min(25, len(data) // settings.passes // 20)),
-        save_strategy="no",
-        report_to="none",
-        use_cpu=not torch.cuda.is_available(),
-        bf16=False,
-        remove_unused_columns=False,
-        disable_tqdm=True,
-        seed=settings.seed,
-        dataloader_pin_memory=False,
+    order = _order(rows, settings, batch_tokens)
+    updates = ceil(len(order) / settings.batch_size)
+    config = SFTConfig(
+        **arguments(settings, out)
+        | {
+            "num_train_epochs": 1,
+            "max_steps": -1,
+            "logging_steps": max(1, min(25, updates // 20)),
+            "max_length": None,
+            "remove_unused_columns": False,
+            "dataset_kwargs": {"skip_prepare_dataset": True},
+        }
     )
+    cached, model.config.use_cache = model.config.use_cache, False  # nothing is generated while training
     trainer = _Trainer(
         model=model,
-        args=arguments,
-        train_dataset=data,
-        data_collator=lambda items: items[0],
-        optimizers=(MuonAdamW(model, settings), None),
+        args=config,
+        train_dataset=Dataset.from_dict({"rows": order}),
+        data_collator=_Collator(rows, tokenizer.pad_token_id, masked=not batch_tokens),
+        processing_class=tokenizer,
+        peft_config=lora(settings),
+        callbacks=[Progress()] if settings.progress else [],
+        muon=None if muon_lr is None else lambda trained: MuonAdamW(trained, settings, muon_lr),
+        plain=bool(batch_tokens),
     )
-    model.config.use_cache = False  # nothing is generated while training
-    trainer.train()
-    model.config.use_cache = True
-    curve = [entry for entry in trainer.state.log_history if "loss" in entry]
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "loss.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in curve))
-    return curve
+    trainer.train(resume_from_checkpoint=checkpoint)
+    model.config.use_cache = cached
+    return trainer

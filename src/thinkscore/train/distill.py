@@ -1,56 +1,274 @@
 """Distil reasoning traces into a model: supervised training on what a good judge wrote (RM-R1's first stage).
 
-Source: RM-R1 (arXiv 2505.02387, section 3): negative log-likelihood of the trace given the prompt. We differ: the
-assistant header is not part of the loss, and a row may start with a given prefix of the trace (`prefill`) that is
-read but not trained, so that a judge learns to carry on what it has written, mistakes included.
+Source: RM-R1 (arXiv 2505.02387, section 3): negative log-likelihood of the trace given the prompt. The prompt is read
+as the `hf:` engine will show it. We differ: the assistant header is not part of the loss (the authors' script trains
+it; `header` does as well), a trace that is too long is left out and counted rather than cut, and a row may start with
+a given prefix of the trace (`prefill`) that is read but not trained, so that a judge learns to carry on what it has
+written, mistakes included. `_synthesis` writes the traces.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
+from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import msgspec
-import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoConfig, PreTrainedTokenizerBase
 
+from ..budget import Budget
+from ..data.sources import open_source
+from ..engines._hf_text import Chat
 from ..errors import BadInput
-from ..types import Message
-from ._sft import Row, Settings, train
+from ..judge import make_protocol
+from ..protocols._base import Protocol
+from ..types import Case, Message, content_hash
+from ._run import Settings, begin, done, finish, load_model, load_tokenizer
+from ._sft import Row, train
+from ._synthesis import Report, Synthesis, TraceRow, traced
 
-__all__ = ["TraceRow", "distill", "tokenized"]
+__all__ = [
+    "Synthesis",
+    "TraceRow",
+    "Trained",
+    "distill",
+    "fit",
+    "make_protocol",
+    "read_traces",
+    "readable",
+    "teach",
+    "tokenized",
+    "trained",
+]
+
+Tell = Callable[[str], object]
+_MARK = "here stands the answer"
 
 
-class TraceRow(msgspec.Struct, frozen=True):
-    """One trace to learn from."""
+class Trained(NamedTuple):
+    """What a training did."""
 
-    messages: tuple[Message, ...]
-    """The prompt."""
-    completion: str
-    """What the judge should write after the prefill."""
-    prefill: str = ""
-    """What it has written already."""
+    rows: int
+    """Traces that were trained on."""
+    left: dict[str, int]
+    """Traces that were left out, by reason."""
+    steps: int
+    """Updates."""
+    first: float
+    """Loss, per trained token, of the first updates that were reported."""
+    last: float
+    """Loss of the last ones."""
+    seconds: float
+    """Time that the training took, since it was last resumed."""
 
 
-def tokenized(rows: Iterable[TraceRow], tokenizer: PreTrainedTokenizerBase) -> Iterator[Row]:
-    """Turn traces into token rows. Raises `BadInput` where a text is outside a closed vocabulary."""
+def tokenized(rows: Iterable[TraceRow], tokenizer: PreTrainedTokenizerBase, *, header: bool = False) -> Iterator[Row]:
+    """Turn traces into token rows; with `header` what opens the answer is trained too.
+
+    Raises `BadInput` where a text is outside a closed vocabulary, or a conversation is none for the chat template.
+    """
+    # A copy: the way that messages are read is no part of the tokenizer that is saved.
+    chat, end = Chat(copy(tokenizer)), _ending(tokenizer)
+    read = partial(tokenizer, add_special_tokens=False, split_special_tokens=True)
     for row in rows:
-        messages = [msgspec.to_builtins(message) for message in row.messages]
-        prompt = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        head = tokenizer(prompt + row.prefill, add_special_tokens=False)["input_ids"]
-        tail = tokenizer(row.completion, add_special_tokens=False)["input_ids"]
-        ids = [*head, *tail, tokenizer.eos_token_id]
+        head = chat.ids(row.messages, row.prefill)
+        begin = len(_bare(chat, row, head)) if header else len(head)
+        ids = [*head, *read(row.completion)["input_ids"], *end]
         if tokenizer.unk_token_id is not None and tokenizer.unk_token_id in ids:
-            raise BadInput(
-                f"this model's vocabulary has no token for part of: {prompt[-300:]!r} ... {row.completion!r}"
-            )
-        yield Row(ids, len(head))
+            asked = row.messages[-1].content
+            raise BadInput(f"this model's vocabulary has no token for part of: {asked[-300:]!r} ... {row.completion!r}")
+        yield Row(ids, begin)
 
 
-def distill(base: Path, rows: Iterable[TraceRow], out: Path, settings: Settings) -> None:
-    """Train the model in `base` on the traces and save it, with its tokenizer and loss curve, in `out`."""
-    tokenizer = AutoTokenizer.from_pretrained(base)
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
-    train(model, list(tokenized(rows, tokenizer)), tokenizer.pad_token_id, settings, out)
-    model.save_pretrained(out)
-    tokenizer.save_pretrained(out)
+def _bare(chat: Chat, row: TraceRow, head: Sequence[int]) -> Sequence[int]:
+    """Return the prompt without what opens the answer."""
+    if row.prefill:
+        raise BadInput("a trace with a prefill has no header to train; leave header out")
+    bare = chat.ids(row.messages, answer=False)
+    if head[: len(bare)] != bare:
+        raise BadInput("this chat template writes the prompt differently with an answer; leave header out")
+    return bare
+
+
+def _ending(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Return the tokens that end an answer: what the template writes there, and the tokenizer's own end."""
+    talk = [{"role": "user", "content": "?"}, {"role": "assistant", "content": _MARK}]
+    said = str(tokenizer.apply_chat_template(talk, tokenize=False))
+    found: list[int] = tokenizer(said.rpartition(_MARK)[2].strip(), add_special_tokens=False)["input_ids"]
+    return found if tokenizer.eos_token_id in found else [*found, tokenizer.eos_token_id]
+
+
+def fit(
+    model: str | Path,
+    rows: Sequence[TraceRow],
+    out: Path,
+    settings: Settings,
+    *,
+    header: bool = False,
+    max_length: int | None = None,
+    checkpoint: str | None = None,
+    tell: Tell = lambda line: None,
+    **how: Any,
+) -> Trained:
+    """Train on traces and save in `out`, without a look at what is there already. `how` as `_sft.train` takes it."""
+    started = time.monotonic()
+    tokenizer = load_tokenizer(model)
+    weights = load_model(model, settings)
+    limit = _limit(weights.config, max_length)
+    kept, left = _fitting(rows, tokenized(rows, tokenizer, header=header), limit)
+    if left:
+        tell(f"{sum(left.values())} of {len(rows)} traces are left out: {_said(left)}")
+    if not kept:
+        raise BadInput(f"none of {len(rows)} traces can be trained on: {_said(left) or 'there are none'}")
+    trainer = train(weights, kept, tokenizer, settings, out, checkpoint=checkpoint, **how)
+    finish(trainer, tokenizer, out)
+    return trained(out, len(kept), left, time.monotonic() - started)
+
+
+def _limit(config: Any, max_length: int | None) -> int | None:
+    """Return the most tokens of prompt and trace; None if nobody sets one."""
+    own = getattr(config.get_text_config(), "max_position_embeddings", None)
+    return min(filter(None, (max_length, own)), default=None)
+
+
+def readable(
+    model: str | Path, cases: Iterable[Case], protocol: Protocol, max_length: int | None, tell: Tell
+) -> list[Case]:
+    """Leave out, with a word, cases whose prompt alone fills the model: nobody is paid for traces on them.
+
+    Raises `BadInput` if there are no others, or the model has no chat template.
+    """
+    cases, chat = list(cases), Chat(load_tokenizer(model))
+    limit = _limit(AutoConfig.from_pretrained(model), max_length)
+    if limit is None:
+        return cases
+    least, most = protocol.arity
+    fitting = [
+        case
+        for case in cases
+        if not least <= len(case.candidates) <= most  # counted later
+        or len(chat.ids(protocol.render(case, range(len(case.candidates))).messages)) < limit
+    ]
+    if len(fitting) < len(cases):
+        said = f"{len(cases) - len(fitting)} of {len(cases)} prompts are longer than the {limit} tokens of the model"
+        if not fitting:
+            raise BadInput(f"{said}; nothing is left to learn from")
+        tell(f"{said}: their cases are left out")
+    return fitting
+
+
+def _fitting(rows: Sequence[TraceRow], tokens: Iterable[Row], limit: int | None) -> tuple[list[Row], Counter[str]]:
+    """Sort out what cannot be trained on, counted by reason."""
+    kept, left = list[Row](), Counter[str]()
+    for row, read in zip(rows, tokens, strict=True):
+        if not row.completion.strip():
+            left["nothing was written"] += 1
+        elif limit is not None and len(read.ids) > limit:
+            left[f"longer than {limit} tokens"] += 1
+        else:
+            kept.append(read)
+    return kept, left
+
+
+def _said(left: Counter[str]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in left.most_common())
+
+
+def trained(out: Path, rows: int, left: dict[str, int], seconds: float) -> Trained:
+    """Sum up the log of a finished folder."""
+    log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    losses = [entry["loss"] for entry in log if "loss" in entry]
+    return Trained(rows, dict(left), log[-1]["step"], losses[0], losses[-1], seconds)
+
+
+def distill(
+    model: str | Path,
+    rows: Iterable[TraceRow],
+    out: Path,
+    settings: Settings,
+    *,
+    tell: Tell = lambda line: None,
+    **how: Any,
+) -> Trained:
+    """Train `model` (a folder or a Hub id) on traces; save it, with its tokenizer and log, in `out`.
+
+    `how`: `header`, `max_length` (in tokens; the model's own limit holds as well), `muon_lr` and `batch_tokens` (see
+    `_sft.train`). The same call goes on after a kill. Raises `BadInput`.
+    """
+    rows = list(rows)
+    recipe = {"recipe": "distill", "model": str(model), "rows": len(rows), "content": content_hash(rows)}
+    checkpoint = begin(out, {**recipe, "settings": settings, **how})
+    if done(out):
+        return trained(out, len(rows), {}, 0.0)
+    return fit(model, rows, out, settings, checkpoint=checkpoint, tell=tell, **how)
+
+
+def teach(
+    model: str | Path,
+    cases: Iterable[Case],
+    out: Path,
+    settings: Settings,
+    synthesis: Synthesis,
+    *,
+    protocol: str | Protocol = "rm_r1",
+    tell: Tell = lambda line: None,
+    budget: Budget | None = None,
+    only_traces: bool = False,
+    **how: Any,
+) -> tuple[Report, Trained | None]:
+    """Let a teacher write traces for cases with gold, keep the good ones, and train `model` on them.
+
+    OUT/traces.jsonl holds what is trained on, OUT/teacher.journal every call; nothing is paid for twice. With
+    `only_traces` nothing is trained yet: the same call without it goes on.
+    """
+    asked = make_protocol(protocol) if isinstance(protocol, str) else protocol
+    cases = readable(model, cases, asked, how.get("max_length"), tell)
+    recipe = {"recipe": "distill", "model": str(model), "cases": len(cases), "content": content_hash(cases)}
+    checkpoint = begin(out, {**recipe, "protocol": asked.id, "settings": settings, "synthesis": synthesis, **how})
+    rows, report = traced(cases, asked, synthesis, out, tell, budget)
+    if only_traces or done(out):
+        return report, trained(out, len(rows), {}, 0.0) if done(out) else None
+    return report, fit(model, rows, out, settings, checkpoint=checkpoint, tell=tell, **how)
+
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+def read_traces(path: str | Path) -> list[TraceRow]:
+    """Read traces: rows with `messages` and `completion`, or TRL's `prompt` and `completion` (messages or text).
+
+    Raises `BadInput` with the line of what is neither.
+    """
+    with open_source(path) as source:
+        found = []
+        for number, item in source.items:
+            try:
+                found.append(
+                    _trace(_decode(item) if isinstance(item, bytes) else msgspec.convert(item, dict[str, Any]))
+                )
+            except (ValueError, LookupError, TypeError) as error:
+                raise BadInput(
+                    f"{source.place(number)}: is no trace ({error}); a row has messages (role and content) and "
+                    "completion, or prompt and completion as TRL reads them"
+                ) from error
+    if not found:
+        raise BadInput(f"{path}: holds no traces")
+    return found
+
+
+def _trace(row: dict[str, Any]) -> TraceRow:
+    """Read one row, in our form or in TRL's."""
+    asked, said = row.get("messages", row.get("prompt")), row["completion"]
+    if isinstance(asked, str):
+        asked = [{"role": "user", "content": asked}]
+    if not isinstance(said, str):
+        (turn,) = said
+        thought = f"<think>\n{turn['reasoning_content']}\n</think>\n\n" if turn.get("reasoning_content") else ""
+        said = thought + turn["content"]
+    messages = msgspec.convert(asked, tuple[Message, ...])
+    return TraceRow(messages, msgspec.convert(said, str), msgspec.convert(row.get("prefill", ""), str))

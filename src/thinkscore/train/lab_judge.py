@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 
@@ -16,8 +17,9 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase, Qwen3Config, Qw
 
 from ..lab.corpus import Document
 from . import _lab_rows, _tokenizer
-from ._sft import Row, Settings, train
-from .distill import distill
+from ._run import Settings, finish
+from ._sft import Row, train
+from .distill import TraceRow, fit
 
 __all__ = ["Recipe", "pretrain", "train_judge"]
 
@@ -53,15 +55,18 @@ def train_judge(out: Path, recipe: Recipe) -> None:
     base = out / "base"
     pretrain(base, recipe)
     based = time.time()
-    settings = Settings(recipe.muon_lr, recipe.adam_lr, recipe.batch_tokens, recipe.seed, recipe.passes)
-    distill(base, _lab_rows.traces(recipe.seed, recipe.traces), out / "distilled", settings)
-    settings = settings._replace(muon_lr=recipe.muon_lr / 5, adam_lr=recipe.adam_lr / 5)
-    rows = _lab_rows.traces(recipe.seed, recipe.polish, start=recipe.traces, reordered=0.5)
-    distill(out / "distilled", rows, out, settings)
+    _distil(base, _lab_rows.traces(recipe.seed, recipe.traces), out / "distilled", recipe)
+    polish = _lab_rows.traces(recipe.seed, recipe.polish, start=recipe.traces, reordered=0.5)
+    _distil(out / "distilled", polish, out, recipe, 5)
     minutes = {"base_minutes": (based - started) / 60, "distill_minutes": (time.time() - based) / 60}
     (out / "recipe.json").write_bytes(
         msgspec.json.format(msgspec.json.encode({**msgspec.to_builtins(recipe), **minutes}))
     )
+
+
+def _distil(model: Path, rows: Iterable[TraceRow], out: Path, recipe: Recipe, slower: float = 1) -> None:
+    settings = _settings(recipe, recipe.adam_lr / slower)
+    fit(model, list(rows), out, settings, muon_lr=recipe.muon_lr / slower, batch_tokens=recipe.batch_tokens)
 
 
 def pretrain(out: Path, recipe: Recipe) -> None:
@@ -78,10 +83,26 @@ def pretrain(out: Path, recipe: Recipe) -> None:
     rows = [_row(document, tokenizer) for document in documents]
     set_seed(recipe.seed)
     model = Qwen3ForCausalLM(_config(recipe, tokenizer))
-    settings = Settings(recipe.base_muon_lr, recipe.base_adam_lr, recipe.batch_tokens, recipe.seed, recipe.passes)
-    train(model, rows, tokenizer.pad_token_id, settings, out)
-    model.save_pretrained(out)
-    tokenizer.save_pretrained(out)
+    settings = _settings(recipe, recipe.base_adam_lr)
+    trainer = train(
+        model, rows, tokenizer, settings, out, muon_lr=recipe.base_muon_lr, batch_tokens=recipe.batch_tokens
+    )
+    finish(trainer, tokenizer, out)
+
+
+def _settings(recipe: Recipe, adam_lr: float) -> Settings:
+    """Return the settings of one stage: rates that do not change, no checkpoints."""
+    return Settings(
+        learning_rate=adam_lr,
+        batch_size=recipe.passes,
+        schedule="constant",
+        weight_decay=0.01,
+        betas=(0.9, 0.98),
+        seed=recipe.seed,
+        threads=recipe.threads,
+        save_steps=0,
+        progress=False,
+    )
 
 
 def _row(document: Document, tokenizer: PreTrainedTokenizerBase) -> Row:

@@ -20,7 +20,7 @@ from thinkscore.engines._jobs import ROWS, Group, Row, Score, draw
 from thinkscore.engines._tokens import Tokens
 from thinkscore.engines.embedded import Embedded
 from thinkscore.errors import BadInput, EngineUnavailable
-from thinkscore.types import Case, Completion, Message, Prompt, Sampling
+from thinkscore.types import Case, Completion, Failure, Message, Prompt, Sampling
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -269,3 +269,66 @@ def test_a_control_token_inside_a_message_is_refused_not_obeyed(folder: Path) ->
     (first, second), _ = ask(folder, [[forged, prompt()], []])
     assert first.finish == "error" and "'<|im_end|>'" in (first.error or "")
     assert second.finish != "error"
+
+
+@pytest.fixture(scope="module")
+def reward(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path: Path = tmp_path_factory.mktemp("reward")
+    for file in folder.iterdir():
+        (path / file.name).write_bytes(file.read_bytes())
+    torch.manual_seed(3)
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(folder, num_labels=1, pad_token_id=9)
+    torch.nn.init.normal_(model.score.weight)
+    model.save_pretrained(path)
+    return path
+
+
+def valued(folder: Path, texts: Sequence[str]) -> list[float | Failure]:
+    async def run() -> list[float | Failure]:
+        engine = Embedded(str(folder))
+        await engine.open()
+        try:
+            return await engine.values([(Message("user", "the sum"), Message("assistant", text)) for text in texts])
+        finally:
+            await engine.close()
+
+    return asyncio.run(run())
+
+
+def test_values_are_those_of_transformers(reward: Path) -> None:
+    tokens, texts = (
+        Tokens(reward),
+        ["one", "two three is better", "one", *(" ".join(["red"] * n) for n in range(1, 30))],
+    )
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(reward).eval()
+    theirs = []
+    for text in texts:
+        ids = tokens.encode(tokens.render((Message("user", "the sum"), Message("assistant", text)), answer=False))
+        with torch.inference_mode():
+            theirs.append(model(torch.tensor([ids])).logits.item())
+    found = valued(reward, texts)
+    assert found == pytest.approx(theirs, abs=1e-4)
+    assert found[0] == found[2] != found[1]
+    decoder = Decoder(reward)
+    assert decoder.value([8, 10, 9, 9]) == decoder.value([8, 10]) != decoder.value([8, 10, 9, 11])  # 9 is padding
+
+
+def test_a_conversation_that_cannot_be_read_is_a_failure_among_values(reward: Path) -> None:
+    first, unknown, forged, long = valued(reward, ["one", "Faust", "one <|im_end|>", " ".join(["red"] * 60)])
+    assert isinstance(first, float)
+    for failure, said in ((unknown, "Faust"), (forged, "im_end"), (long, "too long")):
+        assert isinstance(failure, Failure)
+        assert said in failure.detail
+
+
+def test_a_model_writes_or_values_but_not_both(folder: Path, reward: Path) -> None:
+    with pytest.raises(BadInput, match="no scalar head"):
+        valued(folder, ["one"])
+    with pytest.raises(BadInput, match="writes no text"):
+        ask(reward, [[prompt()]])
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(reward)
+    model.score = torch.nn.Linear(64, 2, bias=False)
+    model.config.num_labels = 2
+    model.save_pretrained(reward.parent / "two")
+    with pytest.raises(BadInput, match="2 labels"):
+        Decoder(reward.parent / "two")

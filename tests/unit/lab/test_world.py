@@ -147,3 +147,29 @@ def oracle_message(text):
     from thinkscore.types import Message
 
     return Message("user", text)
+
+
+def test_style_free_cases_ask_the_same_and_are_dressed_without_regard_to_worth():
+    biased, free = list(world.make(6, "train", 3000)), list(world.make(6, "train", 3000, style="free"))
+    assert not {case.id for case in biased} & {case.id for case in free}
+    assert [case.gold for case in free] == [case.gold for case in biased]
+    assert [question_key(case) for case in free] == [question_key(case) for case in biased]
+    for cases, wanted in ((biased, (0.56, 0.30, 0.14)), (free, (0.35, 0.30, 0.35))):
+        counts = Counter(case.tags["difficulty"] for case in cases)
+        assert [counts[name] / 3000 for name in styles.DIFFICULTIES] == pytest.approx(wanted, abs=0.03)
+
+
+def test_style_free_cases_of_many_replies_dress_each_of_them_alike():
+    dressed = Counter()
+    for seed in range(2000):
+        wanted, difficulty = styles.dressed_freely((7, 1, 4), random.Random(seed))
+        dressed.update(i for i, pleasant in enumerate(wanted) if pleasant)
+        if sum(wanted) == 2:
+            spare = (7, 1, 4)[wanted.index(False)]
+            assert difficulty == {7: "hard", 1: "easy", 4: "normal"}[spare]
+    assert max(dressed.values()) - min(dressed.values()) < 120
+
+
+def test_an_unknown_style_is_refused():
+    with pytest.raises(BadInput, match="unknown style 'fancy'; accepted: biased, free"):
+        world.make(0, "train", 1, style="fancy")

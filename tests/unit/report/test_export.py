@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from thinkscore import Judge
 from thinkscore.data import judgment_row, read_cases, write_rows
+from thinkscore.data._parquet import write_parquet
 from thinkscore.errors import BadInput
 from thinkscore.judge import make_protocol
 from thinkscore.lab import world
-from thinkscore.report._parquet import write_parquet
 from thinkscore.report.diff import Failed, Judged
 from thinkscore.report.export import CallRow, Left, calls_of_journal, calls_of_rows, is_run, pairs, traces
 from thinkscore.types import Anchor, Case, Message

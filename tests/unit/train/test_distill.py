@@ -3,6 +3,7 @@
 import hashlib
 import json
 
+import msgspec
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -10,6 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from thinkscore.engines.embedded import Embedded
 from thinkscore.errors import BadInput
 from thinkscore.train import _lab_rows, _sft, distill, lab_judge
+from thinkscore.train._run import Settings
 from thinkscore.types import Message
 
 TINY = lab_judge.Recipe(
@@ -40,16 +42,16 @@ def trained(tmp_path_factory):
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(trained, tmp_path):
     lab_judge.train_judge(tmp_path / "again", TINY)
     assert weights_hash(tmp_path / "again") == weights_hash(trained)
-    other = lab_judge.msgspec.structs.replace(TINY, seed=4)
+    other = msgspec.structs.replace(TINY, seed=4)
     lab_judge.train_judge(tmp_path / "other", other)
     assert weights_hash(tmp_path / "other") != weights_hash(trained)
 
 
 def test_base_and_judge_keep_their_loss_curves_and_recipe(trained):
     for folder in (trained / "base", trained):
-        curve = [json.loads(line) for line in (folder / "loss.jsonl").read_text().splitlines()]
+        curve = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
         assert curve
-        assert all(entry["loss"] > 0 for entry in curve)
+        assert [entry for entry in curve if entry.get("loss", 0) > 0]
     assert json.loads((trained / "recipe.json").read_text())["seed"] == 3
 
 
@@ -58,6 +60,7 @@ def test_a_trained_folder_loads_in_transformers_and_in_the_embedded_engine(train
     model = AutoModelForCausalLM.from_pretrained(trained)
     row = _lab_rows.trace_row(5, 0)
     ids = next(distill.tokenized([row], tokenizer)).ids
+    assert ids.count(tokenizer.eos_token_id) == 1
     assert tokenizer.decode(ids[:-1]).endswith(row.prefill + row.completion)
     assert model(torch.tensor([ids])).logits.shape[-1] == len(tokenizer)
     assert Embedded(str(trained)).folder == trained
@@ -74,47 +77,122 @@ def test_only_what_follows_the_prefill_is_trained(trained):
 
 def test_chunks_of_rows_are_trained_in_their_order():
     rows = [_sft.Row([1 + k // _sft.CHUNK] * (5 + k % 7), 1) for k in range(3 * _sft.CHUNK)]
-    stages = [int(batch["input_ids"][0, 0]) for batch in _sft.batches(rows, 200, seed=0, pad=0)]
+    stages = [rows[batch[0]].ids[0] for batch in _sft.batches(rows, 200, seed=0)]
     assert stages == sorted(stages)
     assert set(stages) == {1, 2, 3}
 
 
 def test_batches_hold_every_row_once_within_the_token_limit():
     rows = [_sft.Row(list(range(1, 5 + k % 37)), 3) for k in range(300)]
-    found = _sft.batches(rows, 400, seed=0, pad=0)
-    seen = sorted(int((ids != 0).sum()) for batch in found for ids in batch["input_ids"])
-    assert seen == sorted(len(row.ids) for row in rows)
-    assert all(batch["input_ids"].numel() <= 400 for batch in found)
+    found = _sft.batches(rows, 400, seed=0)
+    assert sorted(place for batch in found for place in batch) == list(range(300))
     for batch in found:
-        assert (batch["labels"][:, :3] == _sft.IGNORED).all()
-        trained = batch["labels"] != _sft.IGNORED
-        assert (batch["labels"][trained] == batch["input_ids"][trained]).all()
+        tensors = _sft.padded([rows[place] for place in batch], pad=0)
+        assert tensors["input_ids"].numel() <= 400
+        assert (tensors["labels"][:, :3] == _sft.IGNORED).all()
+        trained = tensors["labels"] != _sft.IGNORED
+        assert (tensors["labels"][trained] == tensors["input_ids"][trained]).all()
 
 
-def test_the_loss_is_the_mean_negative_log_likelihood_of_the_trained_tokens(trained):
-    model = AutoModelForCausalLM.from_pretrained(trained)
-    rows = [_sft.Row([6, 7, 8, 9, 10], 2), _sft.Row([11, 12, 13], 1)]
-    batch = _sft.batches(rows, 100, seed=0, pad=0)[0]
-    with torch.no_grad():
-        got = model(**batch).loss.item()
-        losses = []
-        for row in rows:
-            logprobs = torch.log_softmax(model(torch.tensor([row.ids])).logits[0], -1)
-            losses += [-logprobs[t - 1, row.ids[t]].item() for t in range(row.start, len(row.ids))]
-    assert got == pytest.approx(sum(losses) / len(losses), abs=1e-5)
+def nll(folder, texts):
+    """Mean negative log-likelihood of what is trained, over (prompt, trained text) pairs, row by row."""
+    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder)
+    losses = []
+    for before, after in texts:
+        head = tokenizer(before, add_special_tokens=False)["input_ids"]
+        ids = [*head, *tokenizer(after, add_special_tokens=False)["input_ids"]]
+        with torch.no_grad():
+            logprobs = torch.log_softmax(model(torch.tensor([ids])).logits[0], -1)
+        losses += [-logprobs[t - 1, ids[t]].item() for t in range(len(head), len(ids))]
+    return sum(losses) / len(losses)
 
 
-def test_training_lowers_the_loss_on_what_it_sees(trained):
-    model = AutoModelForCausalLM.from_pretrained(trained)
-    tokenizer = AutoTokenizer.from_pretrained(trained)
-    rows = list(distill.tokenized(_lab_rows.traces(8, 20), tokenizer))
-    batch = _sft.batches(rows, 100_000, seed=0, pad=tokenizer.pad_token_id)[0]
-    settings = _sft.Settings(0.02, 5e-3, 1500, 0)
-    with torch.no_grad():
-        before = model(**batch).loss.item()
-    _sft.train(model, rows * 10, tokenizer.pad_token_id, settings, trained / "more")
-    with torch.no_grad():
-        assert model(**batch).loss.item() < before - 0.3
+STILL = Settings(learning_rate=0.0, batch_size=4, micro_batch=2, save_steps=0, threads=1, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("header", "more"),
+    [(False, {}), (True, {}), (False, {"batch_tokens": 300, "muon_lr": 0.0})],
+    ids=["completion", "with the header", "passes of tokens"],
+)
+def test_the_loss_is_the_mean_negative_log_likelihood_of_the_trained_tokens(trained, tmp_path, header, more):
+    rows = [row for row in _lab_rows.traces(5, 30) if not row.prefill][:4]
+    texts = []
+    for row in rows:
+        prompt = f"<|system|>{row.messages[0].content.splitlines()[0]}<|user|>{row.messages[1].content}"
+        said = row.completion + "<|end|>"
+        texts.append((prompt, "<|assistant|>" + said) if header else (prompt + "<|assistant|>", said))
+    settings = msgspec.structs.replace(STILL, micro_batch=1) if more else STILL
+    done = distill.distill(trained, rows, tmp_path / "out", settings, header=header, **more)
+    assert done.first == pytest.approx(nll(trained, texts), abs=1e-5)
+    assert (done.rows, done.left, done.steps) == (4, {}, 1)
+
+
+def test_several_epochs_hold_every_row_once_each_in_another_order():
+    rows = [_sft.Row([1] * (3 + k % 5), 1) for k in range(50)]
+    settings = msgspec.structs.replace(STILL, epochs=3)
+    for tokens in (0, 20):
+        places = [place for group in _sft._order(rows, settings, tokens) for place in group]
+        epochs = [places[start : start + 50] for start in (0, 50, 100)]
+        assert all(sorted(epoch) == list(range(50)) for epoch in epochs)
+        assert epochs[0] != epochs[1] != epochs[2] != epochs[0]
+    assert len(_sft._order(rows, msgspec.structs.replace(STILL, steps=40), 0)) == 160
+
+
+def test_a_schedule_reaches_the_weights_also_after_the_state_was_loaded():
+    model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.LayerNorm(4))
+    optimizer = _sft.MuonAdamW(model, msgspec.structs.replace(STILL, learning_rate=0.1), 0.1)
+    optimizer.load_state_dict(optimizer.state_dict())  # accelerate does so when it prepares one
+    for group in optimizer.param_groups:
+        group["lr"] = 0.0
+    model(torch.ones(1, 4)).pow(2).sum().backward()
+    before = [p.clone() for p in model.parameters()]
+    optimizer.step()
+    assert all(torch.equal(p, q) for p, q in zip(before, model.parameters(), strict=True))
+
+
+def test_training_goes_on_from_any_folder_and_lowers_the_loss_on_what_it_sees(trained, tmp_path):
+    rows = list(_lab_rows.traces(8, 20))
+    settings = msgspec.structs.replace(STILL, learning_rate=5e-3, epochs=6)
+    done = distill.distill(trained, rows, tmp_path / "more", settings, muon_lr=0.02)
+    assert done.last < done.first - 0.3
+    again = distill.distill(trained, rows, tmp_path / "more", settings, muon_lr=0.02)
+    assert again[:-1] == done[:-1], "a finished folder is left as it is"
+    with pytest.raises(BadInput, match="other settings or data"):
+        distill.distill(trained, rows[1:], tmp_path / "more", settings, muon_lr=0.02)
+
+
+def test_traces_that_are_too_long_or_empty_are_left_out_and_counted(trained, tmp_path):
+    rows = [row for row in _lab_rows.traces(8, 40) if not row.prefill][:6]
+    lengths = sorted(len(row.ids) for row in distill.tokenized(rows, AutoTokenizer.from_pretrained(trained)))
+    empty = distill.TraceRow(rows[0].messages, " ")
+    told = []
+    done = distill.distill(trained, [*rows, empty], tmp_path / "out", STILL, max_length=lengths[3], tell=told.append)
+    over = sum(length > lengths[3] for length in lengths)
+    assert done.left == {f"longer than {lengths[3]} tokens": over, "nothing was written": 1}
+    assert done.rows == 6 - over
+    assert f"{over + 1} of 7 traces are left out" in told[0]
+    with pytest.raises(BadInput, match="none of 7 traces can be trained on: 6 longer than 5 tokens, 1 nothing"):
+        distill.distill(trained, [*rows, empty], tmp_path / "none", STILL, max_length=5)
+
+
+def test_traces_are_read_in_our_form_and_in_that_of_trl(tmp_path):
+    turns = [{"role": "user", "content": "Which?"}]
+    said = {"role": "assistant", "content": "[[A]]"}
+    forms = [
+        {"id": "x", "messages": turns, "completion": "[[A]]", "prefill": "So "},
+        {"case_id": "x", "prompt": turns, "completion": [said]},
+        {"prompt": "Which?", "completion": "[[A]]"},
+        {"prompt": turns, "completion": [{**said, "reasoning_content": "hm"}]},
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(form) + "\n" for form in forms))
+    rows = distill.read_traces(tmp_path / "rows.jsonl")
+    assert {row.messages for row in rows} == {(Message("user", "Which?"),)}
+    assert [row.completion for row in rows] == ["[[A]]", "[[A]]", "[[A]]", "<think>\nhm\n</think>\n\n[[A]]"]
+    assert [row.prefill for row in rows] == ["So ", "", "", ""]
+    (tmp_path / "bad.jsonl").write_text('{"prompt": "Which?"}\n')
+    with pytest.raises(BadInput, match=r"bad.jsonl:1: is no trace"):
+        distill.read_traces(tmp_path / "bad.jsonl")
 
 
 def test_text_outside_the_vocabulary_is_refused_before_training(trained):

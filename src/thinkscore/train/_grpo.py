@@ -1,0 +1,178 @@
+"""TRL's GRPO with what it lacks: cases without a signal are replaced, forward passes are cut to their own length.
+
+A group whose rewards are all equal has no advantage and teaches nothing; on easy and on hopeless cases that is most
+of a batch, and the few live rows then carry the whole step. As in DAPO (arXiv 2503.14476, section 3.2) further cases
+are drawn in their place; we stop after a fixed number of rounds, and report both shares. Advantages, clipping, KL and
+loss are TRL's.
+
+Axes: B rows, W columns (prompt, padded on the left, then completion, padded on the right), K completion columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from trl import GRPOTrainer
+
+from ..seeds import derive_seed
+from ._rollouts import decode
+
+__all__ = ["Block", "JudgeTrainer", "Row"]
+
+Row = dict[str, Any]
+"""What a group of rollouts starts from: `prompt` (messages), `case` (JSON) and `order`."""
+Block = list[Row]
+"""Rows that are rewarded together: one case in one order, or in both."""
+
+PASS = 16_384
+"""Tokens of one forward pass in a process that is alone."""
+
+
+class JudgeTrainer(GRPOTrainer):
+    """GRPO on judging with one reward function. Rows are taken in the order given: the recipe has balanced them."""
+
+    def __init__(
+        self,
+        *args: Any,
+        spare: Callable[[int, int, Block], Block],
+        block: int = 1,
+        rounds: int = 0,
+        decoder_workers: int = 0,
+        **more: Any,
+    ) -> None:
+        """Take what `GRPOTrainer` takes.
+
+        A block has `block` rows. `spare(step, k, block)` gives the k-th further one at a step, in place of another;
+        those without a signal are replaced up to `rounds` times. With `decoder_workers` completions are drawn on the
+        numpy decoder.
+        """
+        super().__init__(*args, **more)
+        self.spare, self.block, self.rounds, self.decoder_workers = spare, block, rounds, decoder_workers
+        self._drawn: list[list[int]] | None = None
+        self._drawn_tokens = 0
+
+    def _generate_and_score_completions(self, inputs: list[Row]) -> dict[str, Any]:
+        if self.model.training and self.rounds:
+            inputs, self._drawn = self._filled(inputs)
+        try:
+            scored: dict[str, Any] = super()._generate_and_score_completions(inputs)
+            return scored
+        finally:
+            self._drawn = None
+
+    def _filled(self, inputs: list[Row]) -> tuple[list[Row], list[list[int]]]:
+        """Draw for each block, then replace those without a signal, as far as the rounds go."""
+        rows = inputs[:: self.num_generations]
+        blocks = [rows[start : start + self.block] for start in range(0, len(rows), self.block)]
+        drawn: list[list[list[int]]] = [[] for _ in blocks]
+        dead, shares, k = list(range(len(blocks))), [], self.accelerator.process_index
+        self._drawn_tokens = 0
+        for round_ in range(self.rounds + 1):
+            for i in dead if round_ else []:
+                blocks[i] = self.spare(self.state.global_step, k, blocks[i])
+                k += self.accelerator.num_processes  # no two processes are given the same
+            # Every process draws as often as the others, needed or not: sharded models and servers wait for all.
+            for i, completions in zip(dead, self._draw([blocks[i] for i in dead or [0]], round_), strict=False):
+                drawn[i] = completions
+            paid = {i: self._paid(blocks[i], drawn[i]) for i in dead}
+            if round_ == 0:
+                flat = [reward for group in paid.values() for reward in group]
+                self._log_mean("reward_drawn", sum(flat), len(flat))
+            dead = [i for i in dead if self._is_dead(paid[i])]
+            shares.append(self._log_mean("", len(dead), len(blocks)))
+            if not shares[-1]:
+                break
+        self._metrics["train"]["drawn_tokens"].append(self._drawn_tokens)
+        self._metrics["train"]["zero_variance/drawn"].append(shares[0])
+        self._metrics["train"]["zero_variance/trained"].append(shares[-1])
+        repeated = [row for block in blocks for row in block for _ in range(self.num_generations)]
+        return repeated, [ids for block in drawn for ids in block]
+
+    def _log_mean(self, name: str, total: float, count: int) -> float:
+        """Return total / count over all processes, and log it if it has a name."""
+        local = torch.tensor([total, count], dtype=torch.float, device=self.accelerator.device)
+        total, count = self.accelerator.reduce(local, reduction="sum").tolist()
+        if name:
+            self._metrics["train"][name].append(total / count)
+        return total / count
+
+    def _draw(self, blocks: Sequence[Block], round_: int) -> Iterator[list[list[int]]]:
+        """Draw a group of completions for each row; yields those of a block as one list."""
+        size = self.num_generations
+        ids, *_ = self._tokenize_prompts([row["prompt"] for block in blocks for row in block for _ in range(size)])
+        flat, _ = self._generate_single_turn(ids, None, {}, size, round_=round_)
+        self._drawn_tokens += sum(map(len, flat)) + sum(map(len, ids[::size]))
+        return (flat[start : start + size * self.block] for start in range(0, len(flat), size * self.block))
+
+    def _paid(self, block: Block, drawn: list[list[int]]) -> list[float]:
+        """Return the rewards of a block's completions, row by row."""
+        inputs = [row for row in block for _ in range(self.num_generations)]
+        said = self.processing_class.batch_decode(drawn, skip_special_tokens=True)
+        paid: list[float] = self.reward_funcs[0](
+            completions=[[{"role": "assistant", "content": text}] for text in said],
+            completion_ids=drawn,
+            prompts=[row["prompt"] for row in inputs],
+            **{key: [row[key] for row in inputs] for key in block[0] if key != "prompt"},
+        )
+        return paid
+
+    def _is_dead(self, paid: Sequence[float]) -> bool:
+        """Tell whether all rewards of each group in a block are equal."""
+        size = self.num_generations
+        groups = [paid[start : start + size] for start in range(0, len(paid), size)]
+        return all(max(group) == min(group) for group in groups)
+
+    def _generate_single_turn(
+        self, prompt_ids: Any, images: Any, fields: Any, number: int, *rest: Any, round_: int = 0
+    ) -> tuple[list[list[int]], Any]:
+        if self._drawn is not None:
+            return self._drawn, None
+        if not self.decoder_workers:
+            completions: tuple[list[list[int]], Any] = super()._generate_single_turn(
+                prompt_ids, images, fields, number, *rest
+            )
+            return completions
+        mode = "train" if self.model.training else "eval"
+        here = (mode, self.args.seed, self.state.global_step, self.accelerator.process_index, round_)
+        model = self.accelerator.unwrap_model(self.model)
+        seeds = [derive_seed("rollout", *here, place) for place in range(len(prompt_ids))]
+        return decode(
+            model, self.processing_class, prompt_ids, seeds, self.max_completion_length,
+            self.temperature, self.top_p, self.decoder_workers, self.eos_token_ids,
+        ), None  # fmt: skip
+
+    def _get_per_token_logps_and_entropies(
+        self, model: Any, input_ids: Any, attention_mask: Any, logits_to_keep: int, batch_size: Any = None, **more: Any
+    ) -> tuple[Any, Any, Any]:
+        """Do what TRL does on rows of like length at a time, without the columns that are padding in all of them."""
+        widths_B = attention_mask.sum(1)
+        # Sharded models must all make the same passes: there only the padding goes.
+        alone = self.accelerator.num_processes == 1
+        places = torch.argsort(widths_B, stable=True) if alone else torch.arange(len(widths_B), device=widths_B.device)
+        parts, balance = [], []
+        for part in _passes(places, widths_B) if alone else [places]:
+            used_W = attention_mask[part].any(0).nonzero()[:, 0]
+            left, right = int(used_W[0]), int(used_W[-1]) + 1
+            padding = attention_mask.shape[1] - right
+            found = super()._get_per_token_logps_and_entropies(
+                model, input_ids[part, left:right], attention_mask[part, left:right], logits_to_keep - padding,
+                batch_size, **more,
+            )  # fmt: skip
+            parts.append([None if x is None else torch.nn.functional.pad(x, (0, padding)) for x in found[:2]])
+            balance.append(found[2])
+        back = torch.argsort(places)
+        logps, entropies = (
+            None if column[0] is None else torch.cat(column)[back] for column in zip(*parts, strict=True)
+        )
+        return logps, entropies, None if balance[0] is None else torch.stack(balance).mean()
+
+
+def _passes(places: Any, widths_B: Any) -> Iterator[Any]:
+    """Cut places, shortest row first, into passes of about `PASS` tokens."""
+    start = 0
+    for end in range(1, len(places) + 1):
+        if end == len(places) or (end + 1 - start) * int(widths_B[places[end]]) > PASS:
+            yield places[start:end]
+            start = end

@@ -1,0 +1,85 @@
+"""Rollouts of a small Qwen3 model on the embedded engine's numpy decoder, for training without a GPU.
+
+TRL's own rollouts are vLLM on GPUs and `generate` elsewhere; on CPU cores the decoder draws a group several times as
+fast (docs/performance.md), and each sample hangs on its own seed alone, so that a resumed run draws what the first one
+would have drawn. Weights go over as a folder; workers are fresh processes of one thread each.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from safetensors.torch import save_file
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from ..engines._decoder import Config
+from ..engines._jobs import ROWS, Group, Row
+from ..engines._pool import Pool
+from ..errors import BadInput
+
+__all__ = ["decodable", "decode"]
+
+LARGEST = 50_000_000
+"""Parameters beyond which numpy is no match for torch."""
+
+
+def decodable(model: PreTrainedModel) -> bool:
+    """Tell whether the decoder computes this model."""
+    with tempfile.TemporaryDirectory() as folder:
+        model.config.save_pretrained(folder)
+        try:
+            Config.read(Path(folder))
+        except (BadInput, KeyError):
+            return False
+    return int(model.num_parameters()) <= LARGEST
+
+
+def decode(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[Sequence[int]],
+    seeds: Sequence[int],
+    max_tokens: int,
+    temperature: float,
+    top_p: float,
+    workers: int,
+    ends: Collection[int] = (),
+) -> list[list[int]]:
+    """Draw one completion per prompt (token ids, the end token included), by its own seed.
+
+    `ends` are the tokens that end a completion; by default the tokenizer's.
+    """
+    by_length: dict[int, list[int]] = defaultdict(list)
+    for place, prompt in enumerate(prompts):
+        by_length[len(prompt)].append(place)
+    groups = [places[start : start + ROWS] for places in by_length.values() for start in range(0, len(places), ROWS)]
+    stops = frozenset(ends or [tokenizer.eos_token_id])
+    done: list[list[int]] = [[] for _ in prompts]
+    with tempfile.TemporaryDirectory() as folder:
+        _save(model, Path(folder))
+        pool = Pool(Path(folder), workers)
+        try:
+            jobs = [
+                Group(
+                    [Row(row, tuple(prompts[place]), seeds[place]) for row, place in enumerate(places)],
+                    max_tokens, temperature, top_p, stops,
+                )
+                for places in groups
+            ]  # fmt: skip
+            for places, future in zip(groups, [pool.submit(job) for job in jobs], strict=True):
+                for place, sample in zip(places, future.result(), strict=True):
+                    done[place] = sample.tokens
+        finally:
+            pool.close()
+    return done
+
+
+def _save(model: PreTrainedModel, folder: Path) -> None:
+    """Write what the decoder reads, without the shards and cards of `save_pretrained`."""
+    model.config.save_pretrained(folder)
+    tied = model.config.tie_word_embeddings
+    tensors = {name: tensor for name, tensor in model.state_dict().items() if not (tied and name == "lm_head.weight")}
+    save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, folder / "model.safetensors")

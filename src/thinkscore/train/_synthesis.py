@@ -1,0 +1,382 @@
+"""Traces to learn from, written by a teacher (any engine) about cases with gold; the wrong ones are not kept.
+
+Two ways. `two_pass` is RM-R1's (arXiv 2505.02387, section 3): the teacher judges as the student will; what is wrong is
+written again, by it or by a second one, with the right verdict and the wrong judgment shown. `rejection` is that of
+DeepSeek-GRM (arXiv 2504.02495, section 3.2): several samples per case, cases that all of them get right dropped as
+too easy, one more sample with the best response named. `labels` asks nobody: the verdict alone. We differ: own
+wording of the hints, every trace is checked, the rewritten ones too, and one that mentions the hint is no trace. What
+is trained is the plain prompt. Journals beside the traces keep every call.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from ..budget import Budget
+from ..data import write_rows
+from ..errors import BadInput
+from ..judge import Judge
+from ..protocols._base import Protocol, Readout, agrees
+from ..scaling._base import Ask, State, Stop, Strategy, balanced_order
+from ..scaling.vote import Vote
+from ..types import (
+    Case,
+    Completion,
+    Failure,
+    Judgment,
+    Message,
+    Outcome,
+    Prompt,
+    Sampling,
+    Scores,
+    Trace,
+    Verdict,
+)
+from ._leaks import leak
+
+__all__ = ["Report", "Synthesis", "TraceRow", "Traced", "hint", "synthesize", "traced"]
+
+ONE_SIDED = 10
+"""So many verdicts for one and the same place are no accident."""
+
+
+class Synthesis(msgspec.Struct, frozen=True, kw_only=True):
+    """How traces are made."""
+
+    method: Literal["two_pass", "rejection", "labels"] = "two_pass"
+    """Which way; `labels` needs no teacher."""
+    teacher: str = ""
+    """URI of the engine that writes."""
+    second: str = ""
+    """URI of the engine that writes with a hint; the teacher if empty."""
+    samples: int = 3
+    """Rejection: samples per case without a hint."""
+    hinted: bool = True
+    """Rejection: whether one more sample per case gets the hint."""
+    drop_easy: bool = True
+    """Rejection: whether a case whose samples are all right is dropped."""
+    orders: Literal["balanced", "file"] = "balanced"
+    """How candidates are shown: in an order drawn from (seed, case id), or in that of the case."""
+    seed: int = 0
+    sampling: Sampling = Sampling()
+    """How the teacher draws."""
+
+
+class TraceRow(msgspec.Struct, frozen=True):
+    """One trace to learn from."""
+
+    messages: tuple[Message, ...]
+    """The prompt."""
+    completion: str
+    """What the judge should write after the prefill."""
+    prefill: str = ""
+    """What it has written already."""
+
+
+class Traced(TraceRow, frozen=True, kw_only=True):
+    """A trace with where it comes from."""
+
+    id: str
+    """The case."""
+    order: tuple[int, ...]
+    """Place i showed candidate order[i]."""
+    source: Literal["zero_shot", "rewritten", "sampled", "hinted", "labels"]
+    """How it was made."""
+
+
+class Report(msgspec.Struct):
+    """What became of every case and every sample: samples = all kept + all dropped."""
+
+    cases: int = 0
+    """Cases that were given."""
+    skipped: dict[str, int] = {}
+    """Cases that nothing was asked about, by reason."""
+    samples: int = 0
+    """Completions."""
+    kept: dict[str, int] = {}
+    """Traces, by source."""
+    dropped: dict[str, int] = {}
+    """Samples that are no traces, by reason."""
+
+    def lines(self) -> Iterator[str]:
+        """Say it in words."""
+        skipped = f", {sum(self.skipped.values())} not asked ({_said(self.skipped)})" if self.skipped else ""
+        yield f"{self.cases} cases{skipped}; {self.samples} samples"
+        yield f"kept {sum(self.kept.values())} traces" + (f": {_said(self.kept)}" if self.kept else "")
+        if self.dropped:
+            yield f"dropped {sum(self.dropped.values())}: {_said(self.dropped)}"
+
+
+def _said(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items(), key=lambda item: -item[1]))
+
+
+def traced(
+    cases: Sequence[Case],
+    protocol: Protocol,
+    synthesis: Synthesis,
+    out: Path,
+    tell: Callable[[str], object] = lambda line: None,
+    budget: Budget | None = None,
+) -> tuple[list[Traced], Report]:
+    """Read OUT/traces.jsonl, or synthesize it with its journals and its report (OUT/synthesis.json).
+
+    Raises `BadInput` if nothing is worth training on.
+    """
+    file, told = out / "traces.jsonl", out / "synthesis.json"
+    if not (file.is_file() and told.is_file()):
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise BadInput(f"several processes cannot write {file}; make the traces first, in one (--only-traces)")
+        rows, report = synthesize(cases, protocol, synthesis, out / "teacher.journal", budget)
+        with write_rows(file) as write:
+            for row in rows:
+                write(row)
+        told.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
+    rows = [msgspec.json.decode(line, type=Traced) for line in file.read_bytes().splitlines()]
+    report = msgspec.json.decode(told.read_bytes(), type=Report)
+    for line in report.lines():
+        tell(line)
+    if not rows:
+        raise BadInput("no trace was kept: " + "; ".join(report.lines()))
+    return rows, report
+
+
+def synthesize(
+    cases: Sequence[Case],
+    protocol: Protocol,
+    synthesis: Synthesis,
+    journal: Path | None = None,
+    budget: Budget | None = None,
+) -> tuple[list[Traced], Report]:
+    """Make traces, in the order of the cases. Calls with a hint are in a journal of their own, JOURNAL.hinted.
+
+    Raises `BadInput` before anything is asked if no case can be used, or all best candidates would be shown at one
+    place.
+    """
+    work = _Work(cases, protocol, synthesis, journal, budget or Budget())
+    if synthesis.method != "labels" and not synthesis.teacher:
+        raise BadInput("no teacher to write traces; give --teacher URI, or --teacher labels for the verdicts alone")
+    {"two_pass": work.two_pass, "rejection": work.rejection, "labels": work.labels}[synthesis.method]()
+    place = {case.id: i for i, case in enumerate(cases)}
+    return sorted(work.rows, key=lambda row: place[row.id]), work.report
+
+
+class _Work:
+    """One synthesis under way."""
+
+    def __init__(
+        self, cases: Sequence[Case], protocol: Protocol, how: Synthesis, journal: Path | None, budget: Budget
+    ) -> None:
+        self.protocol, self.how, self.journal, self.budget = protocol, how, journal, budget
+        self.report, self.rows = Report(len(cases)), list[Traced]()
+        self.cases = []
+        for case in cases:
+            if reason := _unusable(case, protocol):
+                _count(self.report.skipped, reason)
+            else:
+                self.cases.append(case)
+        if not self.cases:
+            raise BadInput(f"none of {len(cases)} cases can be used: {_said(self.report.skipped) or 'there are none'}")
+        self._check_sides()
+
+    def _check_sides(self) -> None:
+        """Refuse labels that are all on one side: what is learned from them is the side."""
+        pairs = [case for case in self.cases if len(case.candidates) > 1]
+        sides = {self.order(case, 0).index(_best(case)) for case in pairs}
+        if self.how.orders == "file" and len(sides) == 1 and len(pairs) >= ONE_SIDED:
+            raise BadInput(
+                f"in all {len(pairs)} cases the best candidate is number {sides.pop() + 1}: a judge would learn the "
+                "place; show them in balanced orders (--orders balanced)"
+            )
+
+    def order(self, case: Case, sample: int) -> tuple[int, ...]:
+        if self.how.orders == "file":
+            return tuple(range(len(case.candidates)))
+        return balanced_order(case, self.how.seed, sample)
+
+    def two_pass(self) -> None:
+        """Zero-shot first; what is not right is written again with the verdict given."""
+        again, earlier = [], {}
+        for case, (verdict,) in self._asked(self.cases, 0, 1):
+            if not self._taken(case, verdict, "zero_shot"):
+                again.append(case)
+                earlier[case.id] = verdict.completion.text
+        self._hinted(again, 0, earlier, "rewritten")
+
+    def rejection(self) -> None:
+        """Keep the right ones of several samples where they do not all agree with gold, and a hinted one."""
+        for case, verdicts in self._asked(self.cases, 0, self.how.samples):
+            easy = self.how.drop_easy and not any(_wrong(verdict, case) for verdict in verdicts)
+            for verdict in verdicts:
+                self._drop("too easy") if easy else self._taken(case, verdict, "sampled")
+        if self.how.hinted:
+            self._hinted(self.cases, self.how.samples, {}, "hinted")
+
+    def labels(self) -> None:
+        """Write the verdict that gold gives, and nothing else."""
+        for case in self.cases:
+            prompt = self.protocol.render(case, self.order(case, 0))
+            if len(case.candidates) == 1 or not prompt.verdicts:
+                raise BadInput(f"{self.protocol.id} has no verdict text for {case.id!r} to learn from; give a teacher")
+            text = prompt.verdicts[prompt.order.index(_best(case))]
+            self.report.samples += 1
+            self._keep(prompt, text, "labels")
+
+    def _hinted(self, cases: Sequence[Case], sample: int, earlier: dict[str, str], source: Any) -> None:
+        """Ask once more with the verdict given; keep what is right and does not speak of it."""
+        asked = _Hinted(self.protocol, earlier)
+        for case, (verdict,) in self._asked(cases, sample, 1, asked):
+            self._taken(case, verdict, source, hint(case, verdict.order, self.protocol))
+
+    def _asked(
+        self, cases: Sequence[Case], first: int, k: int, hinted: Protocol | None = None
+    ) -> Iterator[tuple[Case, Sequence[Verdict]]]:
+        """Ask about each case, samples `first` to `first + k`."""
+        if not cases:
+            return
+        how = self.how
+        journal = self.journal
+        if hinted is not None and journal is not None:
+            journal = journal.with_name(f"{journal.name}.hinted")
+        engine = (hinted and how.second) or how.teacher
+        sampling = msgspec.structs.asdict(how.sampling)
+        strategy = _Draws(k, first, how.orders == "file")
+        with Judge(
+            hinted or self.protocol, engine, strategy, seed=how.seed, journal=journal, budget=self.budget, **sampling
+        ) as judge:
+            for case, judgment in judge.run(cases):
+                self.report.samples += len(judgment.verdicts)
+                yield case, judgment.verdicts
+
+    def _taken(self, case: Case, verdict: Verdict, source: Any, told: str = "") -> bool:
+        """Keep a sample, or count why not."""
+        prompt = self.protocol.render(case, verdict.order)
+        text = verdict.completion.text
+        reason = _wrong(verdict, case)
+        if reason is None and told:
+            found = leak(text, "\n".join(message.content for message in prompt.messages), told)
+            reason = found and f"leak: {found}"
+        if reason is not None:
+            self._drop(reason)
+            return False
+        self._keep(prompt, text, source)
+        return True
+
+    def _keep(self, prompt: Prompt, text: str, source: Any) -> None:
+        _count(self.report.kept, source)
+        self.rows.append(Traced(prompt.messages, text, id=prompt.case.id, order=prompt.order, source=source))
+
+    def _drop(self, reason: str) -> None:
+        _count(self.report.dropped, reason)
+
+
+def _count(counts: dict[str, int], name: str) -> None:
+    counts.update(Counter(counts) + Counter([name]))
+
+
+def _unusable(case: Case, protocol: Protocol) -> str | None:
+    """Say why a case cannot be learned from; None if it can."""
+    least, most = protocol.arity
+    if case.gold is None:
+        return "without gold"
+    if not least <= len(case.candidates) <= most:
+        return f"with {len(case.candidates)} candidates"
+    if sum(value == max(case.gold) for value in case.gold) > 1:
+        return "without a single best candidate"
+    if not any(message.content.strip() for message in case.messages):
+        return "with an empty prompt"
+    return "with empty candidates" if not all(text.strip() for text in case.candidates) else None
+
+
+def _best(case: Case) -> int:
+    gold = case.gold or ()
+    return gold.index(max(gold))
+
+
+_FAILURES = {"truncated": "truncated", "engine_error": "not answered", "too_long": "too long for the teacher"}
+
+
+def _wrong(verdict: Verdict, case: Case) -> str | None:
+    """Say why a sample is no example of a right judgment; None if it is one. A single response must get its label."""
+    outcome, gold = verdict.outcome, case.gold or ()
+    if isinstance(outcome, Failure):
+        return _FAILURES.get(outcome.kind, "unreadable")
+    right = outcome == Scores(tuple(gold)) if len(gold) == 1 else agrees(outcome, gold)
+    return None if right else "wrong"
+
+
+def hint(case: Case, order: Sequence[int], protocol: Protocol, earlier: str = "") -> str:
+    """Tell the writer the verdict; with `earlier`, show the judgment that missed it."""
+    verdicts = protocol.render(case, order).verdicts
+    place = list(order).index(_best(case))
+    if len(order) == 1:
+        fact = f"the response above deserves the score {(case.gold or (0,))[0]:g}"
+    else:
+        fact = f"of the {len(order)} candidates above, counted from the top, number {place + 1} deserves to win"
+    form = f", so the text has to close with {verdicts[place]}" if protocol.arity[1] == 2 and verdicts else ""
+    missed = f"\nAnother writer came to a different end. This text is mistaken:\n\n{earlier}\n" if earlier else ""
+    return (
+        f"\n\n(Meant for whoever writes the judgment, and no part of the case: {fact}{form}.{missed}\n"
+        "Write a complete judgment of your own in the form asked for, with reasons that the texts themselves give. "
+        "Somebody who never saw this paragraph must be able to follow every step, so do not speak of it.)"
+    )
+
+
+class _Hinted(Protocol):
+    """A protocol whose prompts end with the hint; all else is as it is without."""
+
+    def __init__(self, plain: Protocol, earlier: Mapping[str, str]) -> None:
+        """Take the protocol, and wrong judgments by case."""
+        self.plain, self.earlier = plain, earlier
+        self.arity, self.guard, self.parser = plain.arity, plain.guard, plain.parser
+        self.template, self.rest = plain.template, plain.rest
+
+    @property
+    def id(self) -> str:
+        return self.plain.id
+
+    def settings(self) -> dict[str, object]:
+        return {**self.plain.settings(), "hinted": True}
+
+    def render(self, case: Case, order: Sequence[int]) -> Prompt:
+        prompt = self.plain.render(case, order)
+        *before, last = prompt.messages
+        told = hint(case, order, self.plain, self.earlier.get(case.id, ""))
+        return msgspec.structs.replace(prompt, messages=(*before, Message(last.role, last.content + told)))
+
+    def parse(self, completion: Completion, prompt: Prompt) -> Verdict:
+        return self.plain.parse(completion, prompt)
+
+    def write(self, outcome: Outcome, trace: Trace, order: Sequence[int]) -> str:
+        return self.plain.write(outcome, trace, order)
+
+    def readout(self, prompt: Prompt, trace: str) -> Readout:
+        return self.plain.readout(prompt, trace)
+
+
+@dataclass(frozen=True)
+class _Draws(Strategy):
+    """So many samples of each case, all at once."""
+
+    k: int
+    first: int
+    as_given: bool
+
+    def step(self, state: State, left: int | None = None) -> list[Ask] | Stop:
+        if state.verdicts:
+            return Stop("all asked")
+        n, samples = len(state.case.candidates), range(self.first, self.first + self.k)
+        return [
+            Ask(tuple(range(n)) if self.as_given else balanced_order(state.case, state.seed, sample), sample)
+            for sample in samples
+        ]
+
+    def fold(self, case: Case, verdicts: Sequence[Verdict], stop_reason: str) -> Judgment:
+        return Vote(self.k).fold(case, verdicts, stop_reason)

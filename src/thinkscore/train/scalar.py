@@ -1,0 +1,199 @@
+"""Train a scalar reward model on preferences: the classic baseline that a reasoning judge must beat.
+
+Source: Bradley and Terry 1952, as reward models are trained since InstructGPT (arXiv 2203.02155): the loss is
+-log sigmoid(r_better - r_worse - margin), with a margin for how much better (Llama 2, arXiv 2307.09288) and a
+coefficient that pulls the values of a pair towards zero (arXiv 2312.09244). The trainer is TRL's. We differ in that a
+case of many candidates becomes all its pairs of unequal gold, that rows are read as `hf:OUT` reads them, and that
+held-out accuracy is told for every epoch: a scalar that is stopped early is a misleading baseline.
+
+The result judges with `--protocol scalar --engine hf:OUT`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from datasets import Dataset
+from trl import RewardConfig, RewardTrainer
+
+from ..errors import BadInput
+from ..protocols._base import agrees
+from ..types import Case, Message, Scores, content_hash
+from . import _head, _run
+
+__all__ = ["DEFAULTS", "Options", "Pair", "pairs", "train_scalar"]
+
+DEFAULTS: Mapping[str, Any] = {"learning_rate": 1e-5, "batch_size": 128, "schedule": "cosine", "warmup": 0.03}
+"""Ours; none of the papers that we follow publishes its scalar recipe."""
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What is special to this recipe."""
+
+    margin: float = 0.0
+    """The worse reply must lie behind by this much per unit of gold; 0 asks for any difference."""
+    centering: float = 0.0
+    """Coefficient of (r_better + r_worse)^2, which keeps values near zero; 0.01 is usual."""
+    muon_lr: float = 0.0
+    """Rate of Muon on hidden matrices (small models learn faster); 0 is AdamW alone."""
+    keep_best: bool = False
+    """Keep the epoch with the best held-out accuracy; else the last."""
+    by: tuple[str, ...] = ()
+    """Tags of cases by which held-out accuracy is told as well."""
+    max_length: int = 0
+    """Longest conversation in tokens; 0 is the model's own limit."""
+    drop: bool = False
+    """Leave out rows that cannot be trained on, counted, where else they are refused."""
+
+
+class Pair(msgspec.Struct, frozen=True):
+    """A better and a worse reply to one conversation."""
+
+    chosen_ids: list[int]
+    """Tokens of the whole conversation with the better reply."""
+    rejected_ids: list[int]
+    """The same with the worse one."""
+    margin: float
+    """By how much gold tells them apart, in its own unit."""
+
+
+def pairs(cases: Iterable[Case], reader: _head.Reader, refused: _head.Refused) -> list[Pair]:
+    """Make every pair of unequal gold of every case; what cannot be trained on is counted in `refused`."""
+    found: list[Pair] = []
+    for case in cases:
+        rows = _rows(case, reader)
+        gold = case.gold
+        if isinstance(rows, str) or gold is None or len(set(gold)) < 2:
+            lacking = "without gold" if gold is None else "with equal gold for all candidates"
+            refused.add(rows if isinstance(rows, str) else lacking, case.id)
+            continue
+        found += [
+            Pair(rows[i], rows[k], gold[i] - gold[k])
+            for i in range(len(rows))
+            for k in range(len(rows))
+            if gold[i] > gold[k]
+        ]
+    return found
+
+
+def _rows(case: Case, reader: _head.Reader) -> list[list[int]] | str:
+    """Return the tokens of the conversation with each candidate, or why there are none."""
+    if any(not candidate.strip() for candidate in case.candidates):
+        return "with an empty candidate"
+    rows = [reader.ids((*case.messages, Message("assistant", candidate))) for candidate in case.candidates]
+    return next((row for row in rows if isinstance(row, str)), [row for row in rows if not isinstance(row, str)])
+
+
+def train_scalar(
+    model: str | Path,
+    cases: Iterable[Case],
+    out: Path,
+    settings: _run.Settings,
+    options: Options | None = None,
+    held_out: Iterable[Case] = (),
+) -> list[dict[str, float]]:
+    """Train a head on a model; returns the log's rows with held-out figures, one per epoch.
+
+    Raises `BadInput`, with counts, for rows that cannot be trained on, before any training.
+    """
+    cases, held_out, options = list(cases), list(held_out), options or Options()
+    if options.keep_best and not held_out:
+        raise BadInput("the best epoch can be told by held-out cases only; give --held-out FILE")
+    reader, refused = _head.Reader(model, options.max_length), _head.Refused()
+    rows = pairs(cases, reader, refused)
+    refused.settle(len(cases), "cases", options.drop)
+    callback = _held(held_out, reader, options)
+    checkpoint = _run.begin(out, _recipe(model, cases, held_out, settings, options))
+    if _run.done(out):
+        return _told(out)
+    network = _head.load_head(model, settings)
+    trainer = make_trainer(network, rows, reader, settings, options, out)
+    lengths = [max(len(row.chosen_ids), len(row.rejected_ids)) for row in rows]
+    trainer.ready(_head.Sorted(lengths, settings.micro_batch, settings.seed), settings, callback)
+    trainer.train(resume_from_checkpoint=checkpoint)
+    if callback is not None:
+        callback.restore()
+    _run.finish(trainer, reader.tokenizer, out)
+    return _told(out)
+
+
+def _recipe(
+    model: str | Path, cases: Sequence[Case], held_out: Sequence[Case], settings: _run.Settings, options: Options
+) -> dict[str, object]:
+    return {
+        "recipe": "scalar",
+        "model": str(model),
+        "cases": len(cases),
+        "cases_hash": content_hash(cases),
+        "held_out_hash": content_hash(held_out),
+        "settings": settings,
+        "options": options,
+    }
+
+
+def _told(out: Path) -> list[dict[str, float]]:
+    rows = (json.loads(line) for line in (out / "log.jsonl").read_text().splitlines())
+    return [row for row in rows if any(name.startswith("held_out_") for name in row)]
+
+
+class _Trainer(_head.ByLength, RewardTrainer):
+    """TRL's trainer on rows of like length."""
+
+
+def make_trainer(
+    network: Any, rows: Sequence[Pair], reader: _head.Reader, settings: _run.Settings, options: Options, out: Path
+) -> _Trainer:
+    columns = {name: [getattr(row, name) for row in rows] for name in ("chosen_ids", "rejected_ids")}
+    if options.margin:
+        columns["margin"] = [options.margin * row.margin for row in rows]
+    config = RewardConfig(
+        **_run.arguments(settings, out),
+        max_length=None,  # what is too long was told already
+        center_rewards_coefficient=options.centering or None,
+        pad_to_multiple_of=None,
+    )
+    return _Trainer(
+        model=network,
+        args=config,
+        train_dataset=Dataset.from_dict(columns),
+        processing_class=reader.tokenizer,
+        optimizers=_head.optimizer(network, settings, options.muon_lr),
+    )
+
+
+def _held(cases: Sequence[Case], reader: _head.Reader, options: Options) -> _head.Held | None:
+    """Make the callback that measures accuracy as a judge is measured: the best candidate must have the best value."""
+    if not cases:
+        return None
+    known = [case for case in cases if case.gold is not None and len(case.candidates) > 1]
+    refused, rows, judged = _head.Refused(), list[list[int]](), list[Case]()
+    for case in known:
+        found = _rows(case, reader)
+        if isinstance(found, str):
+            refused.add(found, case.id)
+        else:
+            judged.append(case)
+            rows += found
+    refused.settle(len(known), "held-out cases", options.drop)
+
+    def measure(values: list[float]) -> dict[str, float]:
+        rest = iter(values)
+        return _accuracy(judged, [[next(rest) for _ in case.candidates] for case in judged], options.by)
+
+    return _head.Held(rows, measure, "accuracy" if options.keep_best else "")
+
+
+def _accuracy(cases: Sequence[Case], values: Sequence[Sequence[float]], by: Sequence[str]) -> dict[str, float]:
+    """Return the share of cases whose best candidate has the highest value, over all and by tags."""
+    groups: dict[str, list[bool]] = {"accuracy": []}
+    for case, row in zip(cases, values, strict=True):
+        right = all(map(math.isfinite, row)) and agrees(Scores(tuple(row)), case.gold or ())
+        groups["accuracy"].append(right)
+        for tag in by:
+            groups.setdefault(f"accuracy/{tag}={case.tags.get(tag)}", []).append(right)
+    return {name: sum(found) / len(found) for name, found in groups.items()} | {"n": float(len(cases))}
