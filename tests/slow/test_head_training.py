@@ -40,14 +40,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def command(folder: Path, out: Path, recipe: str) -> list[str]:
-    rows = (
-        "journal --cases cases.jsonl --held-out 0.3 --balanced"
-        if recipe == "meta"
-        else "cases.jsonl --held-out cases.jsonl"
-    )
-    more = "--model base --lr 1e-2 --batch-size 8 --micro-batch 4 --epochs 12 --schedule cosine --threads 1"
+    rows = {
+        "meta": "journal --cases cases.jsonl --held-out 0.3 --balanced",
+        "scalar": "cases.jsonl --held-out cases.jsonl",
+    }
+    more = "--model base --lr 1e-2 --batch-size 8 --micro-batch 4 --epochs 8 --schedule cosine --threads 1"
     optimizer = "" if recipe == "meta" else "--muon-lr 0.01 --keep-best"
-    arguments = f"train {recipe} {rows} {more} {optimizer} --save-steps 7 --out {out}".split()
+    arguments = f"train {recipe} {rows[recipe]} {more} {optimizer} --save-steps 7 --out {out}".split()
     return [sys.executable, "-c", "from thinkscore.cli import main; main()", *arguments]
 
 

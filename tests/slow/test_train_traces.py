@@ -109,7 +109,7 @@ GENERAL = list(_lab_rows.traces(9, 3))
 
 
 def test_rounds_learn_from_the_generator_then_from_the_model_itself_and_are_not_done_twice(base, tmp_path):
-    cases = world.make(4, "train", 10, 2)
+    cases = list(world.make(4, "train", 10, 2))
     how = Synthesis(
         method="rejection",
         teacher="oracle:",

@@ -198,10 +198,21 @@ class Held(TrainerCallback):
         self.trainer: Trainer
         """Set once there is one."""
 
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Measure what a run that was killed right after its save at the end of an epoch could not."""
+        told = any(row["step"] == state.global_step and "held_out_n" in row for row in state.log_history)
+        if state.global_step and state.epoch == round(state.epoch or 0) and not told:
+            self._measured(state)
+
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Measure."""
+        self._measured(state)
+
+    def _measured(self, state: TrainerState) -> None:
         model = self.trainer.model
         found = self._measure(values(model, self._rows, model.config.get_text_config().pad_token_id))
         self.trainer.log({f"held_out_{name}": value for name, value in found.items()})

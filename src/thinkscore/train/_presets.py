@@ -37,8 +37,8 @@ Standing = Literal["published", "inferred", "unknown", "ours"]
 """How a value is known. Unknown: nobody published it, and ours is used."""
 
 STAGES = ("distill", "rft", "rl", "meta", "scalar")
-LOOP = ("learning_rate", "batch_size", "micro_batch", "epochs", "steps", "schedule", "final", "warmup", "weight_decay", "betas",
-        "clip_norm", "bf16", "checkpointing", "save_steps")  # fmt: skip
+LOOP = ("learning_rate", "batch_size", "micro_batch", "epochs", "steps", "schedule", "final", "warmup",
+        "weight_decay", "betas", "clip_norm", "bf16", "checkpointing", "save_steps")  # fmt: skip
 """Names that `_run.Settings` has as well."""
 
 

@@ -28,7 +28,7 @@ from ..errors import BadInput
 from ..judge import make_protocol
 from ..protocols._base import Protocol
 from ..types import Case, Message, content_hash
-from ._run import Settings, begin, done, finish, load_model, load_tokenizer
+from ._run import Settings, begin, done, finish, load_model, load_tokenizer, start
 from ._sft import Row, train
 from ._synthesis import Report, Synthesis, TraceRow, traced
 
@@ -67,22 +67,33 @@ class Trained(NamedTuple):
     """Time that the training took, since it was last resumed."""
 
 
+class _Unknown(BadInput):
+    """A text that a closed vocabulary cannot hold."""
+
+
 def tokenized(rows: Iterable[TraceRow], tokenizer: PreTrainedTokenizerBase, *, header: bool = False) -> Iterator[Row]:
     """Turn traces into token rows; with `header` what opens the answer is trained too.
 
     Raises `BadInput` where a text is outside a closed vocabulary, or a conversation is none for the chat template.
     """
+    return map(_reader(tokenizer, header), rows)
+
+
+def _reader(tokenizer: PreTrainedTokenizerBase, header: bool) -> Callable[[TraceRow], Row]:
     # A copy: the way that messages are read is no part of the tokenizer that is saved.
     chat, end = Chat(copy(tokenizer)), _ending(tokenizer)
-    read = partial(tokenizer, add_special_tokens=False, split_special_tokens=True)
-    for row in rows:
+    written = partial(tokenizer, add_special_tokens=False, split_special_tokens=True)
+
+    def read(row: TraceRow) -> Row:
         head = chat.ids(row.messages, row.prefill)
         begin = len(_bare(chat, row, head)) if header else len(head)
-        ids = [*head, *read(row.completion)["input_ids"], *end]
+        ids = [*head, *written(row.completion)["input_ids"], *end]
         if tokenizer.unk_token_id is not None and tokenizer.unk_token_id in ids:
             asked = row.messages[-1].content
-            raise BadInput(f"this model's vocabulary has no token for part of: {asked[-300:]!r} ... {row.completion!r}")
-        yield Row(ids, begin)
+            raise _Unknown(f"this model's vocabulary has no token for part of: {asked[-300:]!r} ... {row.completion!r}")
+        return Row(ids, begin)
+
+    return read
 
 
 def _bare(chat: Chat, row: TraceRow, head: Sequence[int]) -> Sequence[int]:
@@ -117,10 +128,11 @@ def fit(
 ) -> Trained:
     """Train on traces and save in `out`, without a look at what is there already. `how` as `_sft.train` takes it."""
     started = time.monotonic()
+    start(settings)
     tokenizer = load_tokenizer(model)
     weights = load_model(model, settings)
     limit = _limit(weights.config, max_length)
-    kept, left = _fitting(rows, tokenized(rows, tokenizer, header=header), limit)
+    kept, left = _fitting(rows, _reader(tokenizer, header), limit)
     if left:
         tell(f"{sum(left.values())} of {len(rows)} traces are left out: {_said(left)}")
     if not kept:
@@ -162,16 +174,23 @@ def readable(
     return fitting
 
 
-def _fitting(rows: Sequence[TraceRow], tokens: Iterable[Row], limit: int | None) -> tuple[list[Row], Counter[str]]:
+def _fitting(
+    rows: Sequence[TraceRow], read: Callable[[TraceRow], Row], limit: int | None
+) -> tuple[list[Row], Counter[str]]:
     """Sort out what cannot be trained on, counted by reason."""
     kept, left = list[Row](), Counter[str]()
-    for row, read in zip(rows, tokens, strict=True):
+    for row in rows:
+        try:
+            tokens = read(row)
+        except _Unknown:
+            left["with words that the model has no token for"] += 1
+            continue
         if not row.completion.strip():
-            left["nothing was written"] += 1
-        elif limit is not None and len(read.ids) > limit:
+            left["with nothing written"] += 1
+        elif limit is not None and len(tokens.ids) > limit:
             left[f"longer than {limit} tokens"] += 1
         else:
-            kept.append(read)
+            kept.append(tokens)
     return kept, left
 
 

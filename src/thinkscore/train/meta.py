@@ -92,14 +92,13 @@ def _is_held(group: str, share: float, seed: int) -> bool:
 
 def _check(rows: Sequence[Labelled], held: Sequence[Labelled], share: float) -> None:
     """Raise `BadInput` unless there is something to learn, and something to measure it on."""
-    labels = Counter(row.right for row in rows)
-    if len(labels) < 2:
-        raise BadInput(
-            f"all labels are on one side: of {len(rows)} traces to train on {labels[True]} are right and "
-            f"{labels[False]} wrong; sample more traces, at a higher temperature, or of harder cases"
-        )
-    if share and not held:
-        raise BadInput(f"a share {share} of so few prompts holds none out; give more cases or a larger --held-out")
+    for side, some in (("to train on", rows), ("held out", held if share else rows)):
+        right = sum(row.right for row in some)
+        if right in {0, len(some)}:
+            raise BadInput(
+                f"all labels are on one side: of {len(some)} traces {side} {right} are right and {len(some) - right} "
+                "wrong; sample more traces, at a higher temperature, or of harder cases (or hold another share out)"
+            )
 
 
 def _recipe(
@@ -153,9 +152,8 @@ def _train(
 
 
 def _figures(report: Report) -> dict[str, float]:
-    return {
-        name: float(value) for name in ("auc", "auc_within", "accuracy") if (value := getattr(report, name)) is not None
-    }
+    told = {name: getattr(report, name) for name in ("auc", "auc_within", "accuracy")}
+    return {name: value for name, value in told.items() if value is not None} | {"n": float(report.traces)}
 
 
 def _write(out: Path, report: Report, rows: Sequence[Labelled], values: Sequence[float]) -> None:

@@ -38,7 +38,7 @@ def mix(
     `say` hears the name of a file and how many rows of it were read. Raises `BadInput` for rows that cannot be read, if
     no row is left, or if OUT holds anything else.
     """
-    _check(mixture, out)
+    _check(sources, out, mixture)
     out.parent.mkdir(parents=True, exist_ok=True)
     index = Benchmarks(map(read_prompts, mixture.decontaminate), mixture.ngram) if mixture.decontaminate else None
     with tempfile.TemporaryFile(dir=out.parent) as file:
@@ -56,7 +56,7 @@ def mix(
     return report, same
 
 
-def _check(mixture: Mixture, out: Path) -> None:
+def _check(sources: Sequence[Source], out: Path, mixture: Mixture) -> None:
     """Raise `BadInput` for what can be told before anything is read."""
     if not 0 <= mixture.distill_share <= 1:
         raise BadInput(f"the share for distillation is from 0 to 1; got {mixture.distill_share:g}")
@@ -64,8 +64,25 @@ def _check(mixture: Mixture, out: Path) -> None:
         raise BadInput(f"what is held out is a share below 1 or a number of rows; got {mixture.held_out:g}")
     if mixture.ngram < 1:
         raise BadInput(f"an n-gram has 1 word or more (8 to 13 are usual); got {mixture.ngram}")
-    if out.exists() and not (out / "report.json").is_file() and not (out.is_dir() and not any(out.iterdir())):
+    file = out / "report.json"
+    if out.exists() and not file.is_file() and not (out.is_dir() and not any(out.iterdir())):
         raise BadInput(f"{out} is no empty folder and holds no report.json; give another --out")
+    if file.is_file() and not _made_of(file, sources, mixture):
+        raise _other(out)
+
+
+def _made_of(file: Path, sources: Sequence[Source], mixture: Mixture) -> bool:
+    try:
+        report = msgspec.json.decode(file.read_bytes(), type=Report)
+    except ValueError:
+        return False
+    return (report.files, report.settings) == (list(sources), mixture)
+
+
+def _other(out: Path) -> BadInput:
+    return BadInput(
+        f"{out} was made with other settings or data (compare its report.json); give another --out, or delete it"
+    )
 
 
 def _listed(dropped: dict[str, int]) -> str:
@@ -159,7 +176,7 @@ def _holds(out: Path, report: Report) -> bool:
     if not file.is_file():
         return False
     if file.read_bytes() != _text(report):
-        raise BadInput(f"{out} was made with other settings or data (compare {file}); give another --out, or delete it")
+        raise _other(out)
     return all((out / f"{name}.jsonl").is_file() for name, count in report.written.items() if count)
 
 
@@ -199,4 +216,4 @@ def _shown(case: Case, row: Row, id: str, seed: int) -> Case:
     if row.at < 0:
         return case
     rest = sorted((i for i in range(row.n) if i != row.best), key=lambda i: derive_seed("order", seed, row.id, i))
-    return case.reorder([*rest[: row.at], row.best * 0, *rest[row.at :]])
+    return case.reorder([*rest[: row.at], row.best, *rest[row.at :]])

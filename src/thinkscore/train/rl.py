@@ -16,7 +16,7 @@ from typing import Literal
 
 import msgspec
 import torch
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import GRPOConfig
 
 from ..errors import BadInput
@@ -123,7 +123,7 @@ def train_rl(
     further = spare(kept, rl.orders, settings.seed)
     trainer = JudgeTrainer(
         model=loaded,
-        reward_funcs=reward_function(pay, tokenizer),
+        reward_funcs=reward_function(pay, ends=_ends(loaded, tokenizer)),
         args=_config(settings, rl, out, steps, loaded),
         train_dataset=dataset(protocol, shown(kept, rl.orders, settings.seed), rounds * rl.prompts),
         eval_dataset=dataset(protocol, shown(held_out, "balanced", settings.seed), len(held_out)) if held_out else None,
@@ -138,6 +138,13 @@ def train_rl(
     trainer.train(resume_from_checkpoint=checkpoint)
     finish(trainer, tokenizer, out)
     return left
+
+
+def _ends(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Return the tokens after which a completion was not cut: those of model and tokenizer."""
+    stated = model.generation_config.eos_token_id
+    listed = stated if isinstance(stated, list) else [stated]
+    return [token for token in (*listed, tokenizer.eos_token_id, tokenizer.pad_token_id) if token is not None]
 
 
 def _block(rl: Rl) -> int:

@@ -202,6 +202,14 @@ def test_notes_of_one_kind_are_counted_after_the_first(tmp_path: Path) -> None:
     assert notes[-1].endswith("19 more rows repeat the candidates of an earlier one")
 
 
+def test_rows_with_one_id_may_be_let_through(tmp_path: Path) -> None:
+    row = {"prompt": "2 + 2?", "candidates": ["4", "5"]}
+    path = write(tmp_path / "c.jsonl", row, {**row, "id": "x"}, row)
+    assert [case.id == "x" for case in read_cases(path, repeats=True)] == [False, True, False]
+    with pytest.raises(BadInput, match="lines 1 and 3 have the same id"):
+        list(read_cases(path))
+
+
 # ---- formats
 
 PAIR = {"prompt": "2 + 2?", "chosen": "4", "rejected": "5"}

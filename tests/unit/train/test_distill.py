@@ -169,10 +169,10 @@ def test_traces_that_are_too_long_or_empty_are_left_out_and_counted(trained, tmp
     told = []
     done = distill.distill(trained, [*rows, empty], tmp_path / "out", STILL, max_length=lengths[3], tell=told.append)
     over = sum(length > lengths[3] for length in lengths)
-    assert done.left == {f"longer than {lengths[3]} tokens": over, "nothing was written": 1}
+    assert done.left == {f"longer than {lengths[3]} tokens": over, "with nothing written": 1}
     assert done.rows == 6 - over
     assert f"{over + 1} of 7 traces are left out" in told[0]
-    with pytest.raises(BadInput, match="none of 7 traces can be trained on: 6 longer than 5 tokens, 1 nothing"):
+    with pytest.raises(BadInput, match="none of 7 traces can be trained on: 6 longer than 5 tokens, 1 with nothing"):
         distill.distill(trained, [*rows, empty], tmp_path / "none", STILL, max_length=5)
 
 
@@ -200,3 +200,5 @@ def test_text_outside_the_vocabulary_is_refused_before_training(trained):
     row = distill.TraceRow((Message("user", "Who wrote Faust?"),), "[[A]]")
     with pytest.raises(BadInput, match="no token"):
         list(distill.tokenized([row], tokenizer))
+    with pytest.raises(BadInput, match="none of 1 traces can be trained on: 1 with words that the model has no token"):
+        distill.fit(trained, [row], trained / "none", STILL)

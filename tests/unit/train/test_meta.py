@@ -162,7 +162,7 @@ def test_what_cannot_be_learned_is_said_before_training(base: Path, rows: list[m
         BadInput, match=rf"one side: of {len(right)} traces to train on {len(right)} are right and 0 wr"
     ):
         meta.train_meta(base, right, tmp_path / "out", SETTINGS, meta.Options(held_out=0))
-    with pytest.raises(BadInput, match="holds none out"):
+    with pytest.raises(BadInput, match="of 0 traces held out"):
         meta.train_meta(base, rows, tmp_path / "out", SETTINGS, meta.Options(held_out=1e-9))
     said = msgspec.structs.replace(rows[0], messages=(*rows[0].messages[:-1], Message("assistant", "Faust")))
     with pytest.raises(BadInput, match="1 with words that the model's vocabulary lacks"):

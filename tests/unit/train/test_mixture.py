@@ -110,6 +110,21 @@ def test_the_same_command_gives_the_same_bytes_and_another_seed_others(tmp_path:
     assert (tmp_path / "a/report.json").read_bytes() == (tmp_path / "b/report.json").read_bytes()
 
 
+def test_the_rows_of_a_prompt_go_together_whatever_its_spaces_and_system_message(tmp_path: Path) -> None:
+    rows = []
+    for i in range(120):
+        asked = [{"role": "user", "content": f"Name {i // 6}  things" if i % 2 else f"name {i // 6} THINGS\n"}]
+        system = [{"role": "system", "content": "Be kind."}] if i % 3 else []
+        rows.append({"prompt": system + asked, "candidates": [f"{i}", "?"], "gold": 0})
+    mixture = Mixture(held_out=0.3, distill_share=0.5)
+    report, files = mixed(tmp_path, rows, mixture)
+    assert report.written == {"held_out": 36, "distill": 42, "rl": 42}
+    assert report.prompts == {"held_out": 6, "distill": 7, "rl": 7}
+    asked = [{case.messages[-1].content.split()[1] for case in cases} for cases in files.values()]
+    assert [len(numbers) for numbers in asked] == [7, 7, 6]
+    assert len(set.union(*asked)) == 20
+
+
 # ---- what is dropped
 
 

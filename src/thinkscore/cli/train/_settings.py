@@ -20,7 +20,7 @@ from ...errors import BadInput
 if TYPE_CHECKING:
     from ...train._run import Settings
 
-__all__ = ["Given", "Model", "Out", "Preset", "settings_of", "with_settings"]
+__all__ = ["Given", "Model", "Out", "Preset", "settings_of", "with_options", "with_settings"]
 
 Given = Mapping[str, Any]
 """The options that were given, by the field of `train._run.Settings`."""
@@ -51,28 +51,36 @@ _OPTIONS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options of the training loop to a command that has a parameter `given: Given`."""
-    hints = get_type_hints(command, include_extras=True)
-    own = [
-        parameter.replace(annotation=hints[name])
-        for name, parameter in inspect.signature(command).parameters.items()
-        if name != "given"
-    ]
-    added = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
-        for name, kind in _OPTIONS.items()
-    ]
+def with_options(parameter: str, options: Mapping[str, Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add options to a command that has a parameter for all of them: it gets those that were given, by name."""
 
-    @functools.wraps(command)
-    def run(**values: Any) -> None:
-        given = {name: value for name in _OPTIONS if (value := values.pop(name)) is not None}
-        command(**values, given=given)
+    def add(command: Callable[..., None]) -> Callable[..., None]:
+        hints = get_type_hints(command, include_extras=True)
+        own = [
+            one.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
+            for name, one in inspect.signature(command).parameters.items()
+            if name != parameter
+        ]
+        added = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+            for name, kind in options.items()
+        ]
 
-    signature = inspect.Signature([*(one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own), *added])
-    run.__signature__ = signature  # type: ignore[attr-defined]
-    run.__annotations__ = {one.name: one.annotation for one in signature.parameters.values()}
-    return run
+        @functools.wraps(command)
+        def run(**values: Any) -> None:
+            given = {name: value for name in options if (value := values.pop(name)) is not None}
+            command(**values, **{parameter: given})
+
+        signature = inspect.Signature([*own, *added])
+        run.__signature__ = signature  # type: ignore[attr-defined]
+        run.__annotations__ = {one.name: one.annotation for one in signature.parameters.values()}
+        return run
+
+    return add
+
+
+with_settings = with_options("given", _OPTIONS)
+"""Add the options of the training loop to a command that has a parameter `given: Given`."""
 
 
 def settings_of(given: Given, defaults: Mapping[str, Any]) -> Settings:

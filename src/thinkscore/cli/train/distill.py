@@ -59,9 +59,7 @@ def distill(
     max_length: MaxLength = None,
     muon_lr: MuonLr = None,
     batch_tokens: BatchTokens = 0,
-    only_traces: Annotated[
-        bool, typer.Option("--only-traces", help="write OUT/traces.jsonl, train nothing")
-    ] = False,
+    only_traces: Annotated[bool, typer.Option("--only-traces", help="write OUT/traces.jsonl, train nothing")] = False,
     preset: Preset = None,
     format: Format = None,
     skip_bad: SkipBad = False,

@@ -2,105 +2,150 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 
 from ...errors import BadInput, require
 from ...judge import make_protocol
 from .._cases import CaseFile, Format, SkipBad
-from ._settings import Given, Model, Out, Preset, settings_of, with_settings
+from ._settings import Given, Model, Out, Preset, settings_of, with_options, with_settings
+
+if TYPE_CHECKING:
+    from ...train._rewards import Reward
+    from ...train.rl import Rl
+    from ...types import Case
 
 __all__ = ["rl"]
 
-_LOOP = {"learning_rate": 1e-6, "batch_size": 128, "betas": (0.9, 0.99)}
-"""Without a preset: a rate at which models of billions of weights are tuned."""
+_LOOP = {"learning_rate": 1e-6, "betas": (0.9, 0.99)}
+"""Without a preset: a rate at which models of billions of weights are tuned; one update per round of rollouts."""
+
+_PLAN: dict[str, Any] = {
+    "group": Annotated[int | None, typer.Option("--group", help="completions per prompt", min=2)],
+    "prompts": Annotated[int | None, typer.Option("--prompts", help="prompts per round of rollouts", min=1)],
+    "iterations": Annotated[int | None, typer.Option("--iterations", help="times a rollout is trained on", min=1)],
+    "beta": Annotated[float | None, typer.Option("--beta", help="weight of the KL divergence (k3)", min=0)],
+    "clip_low": Annotated[float | None, typer.Option("--clip-low", help="ratios are cut at 1 - this", min=0)],
+    "clip_high": Annotated[float | None, typer.Option("--clip-high", help="and at 1 + this (clip-higher)", min=0)],
+    "loss": Annotated[str | None, typer.Option("--loss", help="grpo, bnpo, dapo, dr_grpo (TRL's names)")],
+    "scale": Annotated[str | None, typer.Option("--scale", help="deviation that divides: group, batch, none")],
+    "temperature": Annotated[float | None, typer.Option("--temperature", help="of the rollouts", min=0.01)],
+    "top_p": Annotated[float | None, typer.Option("--top-p", help="of the rollouts", min=0.01, max=1)],
+    "max_prompt": Annotated[int | None, typer.Option("--max-prompt", help="leave out longer prompts (tokens)", min=1)],
+    "max_tokens": Annotated[int | None, typer.Option("--max-tokens", help="limit of a completion", min=1)],
+    "mask_cut": Annotated[bool | None, typer.Option("--mask-cut", help="no loss on completions that were cut")],
+    "orders": Annotated[str | None, typer.Option("--orders", help="balanced; both (paid if both are right); as_is")],
+    "rounds": Annotated[int | None, typer.Option("--rounds", help="times cases without a signal are replaced", min=0)],
+    "rollouts": Annotated[str | None, typer.Option("--rollouts", help="auto, transformers, decoder, vllm")],
+    "vllm_mode": Annotated[str | None, typer.Option("--vllm-mode", help="colocate or server")],
+    "vllm_memory": Annotated[float | None, typer.Option("--vllm-memory", help="share of a GPU for vLLM")],
+    "vllm_parallel": Annotated[int | None, typer.Option("--vllm-parallel", help="GPUs of one vLLM engine", min=1)],
+    "check_every": Annotated[int | None, typer.Option("--check-every", help="updates between checks", min=1)],
+}  # fmt: skip
+_PAY: dict[str, Any] = {
+    "faithful": Annotated[
+        bool | None, typer.Option("--faithful", help="pay a right verdict only if it follows from a sound evaluation")
+    ],
+    "lenient": Annotated[bool | None, typer.Option("--lenient", help="with --faithful: let pass what is not stated")],
+    "rule": Annotated[
+        str | None, typer.Option("--rule", help="strict, or official: the authors' reading of a verdict")
+    ],
+}
+_CLUSTER: dict[str, Any] = {
+    "nodes": Annotated[int | None, typer.Option("--nodes", help="verl: machines", min=1)],
+    "gpus": Annotated[int | None, typer.Option("--gpus", help="verl: GPUs of one machine", min=1)],
+    "gpu": Annotated[str | None, typer.Option("--gpu", help="verl: their kind, for the plan")],
+}
 
 
 @with_settings
+@with_options("told", _PLAN)
+@with_options("paid", _PAY)
+@with_options("cluster", _CLUSTER)
 def rl(
     cases: Annotated[Path, typer.Argument(help="preferences with gold, in any format (docs/data.md)")],
     model: Model,
     out: Out,
     given: Given,
+    told: Given,
+    paid: Given,
+    cluster: Given,
     protocol: Annotated[str | None, typer.Option(help="rm_r1, rrm, deepseek_grm, ... (default: the preset's)")] = None,
     template: Annotated[str | None, typer.Option(help="own, an official text by name, or your own file")] = None,
     preset: Preset = None,
     held_out: Annotated[Path | None, typer.Option(help="cases that are only measured on")] = None,
-    check_every: Annotated[int | None, typer.Option(help="updates between measurements", min=1)] = None,
-    faithful: Annotated[
-        bool, typer.Option("--faithful", help="pay a right verdict only if it follows from a sound evaluation")
-    ] = False,
-    lenient: Annotated[bool, typer.Option("--lenient", help="with --faithful: let pass what is not stated")] = False,
-    rule: Annotated[str | None, typer.Option(help="strict, or official: the authors' own reading of a verdict")] = None,
-    orders: Annotated[str | None, typer.Option(help="balanced, both (and pay only if both are right), as_is")] = None,
-    group: Annotated[int | None, typer.Option(help="completions per prompt", min=2)] = None,
-    prompts: Annotated[int | None, typer.Option(help="prompts per round of rollouts", min=1)] = None,
-    beta: Annotated[float | None, typer.Option(help="weight of the KL divergence", min=0)] = None,
-    clip_low: Annotated[float | None, typer.Option(min=0)] = None,
-    clip_high: Annotated[float | None, typer.Option(help="above clip-low: clip-higher", min=0)] = None,
-    loss: Annotated[str | None, typer.Option(help="grpo, bnpo, dapo, dr_grpo (TRL's names)")] = None,
-    temperature: Annotated[float | None, typer.Option(min=0.01)] = None,
-    top_p: Annotated[float | None, typer.Option(min=0.01, max=1)] = None,
-    max_prompt: Annotated[int | None, typer.Option(help="leave out longer prompts (tokens)", min=1)] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="limit of a completion", min=1)] = None,
-    mask_cut: Annotated[bool | None, typer.Option("--mask-cut", help="no loss on completions that were cut")] = None,
-    rounds: Annotated[int | None, typer.Option(help="times that cases without a signal are replaced", min=0)] = None,
-    rollouts: Annotated[str | None, typer.Option(help="auto, transformers, decoder, vllm")] = None,
-    vllm_mode: Annotated[str | None, typer.Option(help="colocate or server")] = None,
+    backend: Annotated[str, typer.Option(help="trl: train here; verl: write a run for a Ray cluster")] = "trl",
     limit: Annotated[int | None, typer.Option(help="use only the first so many cases", min=1)] = None,
     format: Format = None,
     skip_bad: SkipBad = False,
 ) -> None:
     """Train a judge by GRPO: +1 for a verdict that gold confirms, else -1."""
-    require("torch", "train")
+    if backend not in ("trl", "verl"):
+        raise BadInput(f"the backend is trl or verl; got {backend!r}")
     require("trl", "train")
     from ...train import _presets
-    from ...train._rewards import Reward
-    from ...train.rl import Rl, train_rl
+    from ...train.rl import train_rl
 
     known = _presets.preset(preset) if preset else None
-    loop, own = known.rl() if known else (dict(_LOOP), {})
+    loop, plan = known.rl() if known else (dict(_LOOP), {})
     named = {name: value.value for name, value in known.model.items()} if known else {}
-    told: dict[str, Any] = {
-        "check_every": check_every, "orders": orders, "group": group, "prompts": prompts, "beta": beta,
-        "clip_low": clip_low, "clip_high": clip_high, "loss": loss, "temperature": temperature, "top_p": top_p,
-        "max_prompt": max_prompt, "max_tokens": max_tokens, "mask_cut": mask_cut, "rounds": rounds,
-        "rollouts": rollouts, "vllm_mode": vllm_mode,
-    }  # fmt: skip
-    plan = _checked(Rl, {**own, **{name: value for name, value in told.items() if value is not None}})
-    if known and "batch_size" not in given and (group or prompts):
-        loop["batch_size"] = min(loop["batch_size"], plan.prompts * plan.group)
+    rl = _plan({**plan, **told})
+    if "batch_size" not in loop or told.keys() & {"group", "prompts"}:
+        loop["batch_size"] = rl.prompts * rl.group
     settings = settings_of(given, loop)
-    asked = make_protocol(protocol or named.get("protocol", "rm_r1"), None, "strict", template or named.get("template"))
-    pay = Reward(
-        asked,
-        rule=rule or ("official" if named.get("parser", "").startswith("official") else "strict"),  # type: ignore[arg-type]
-        faithful="lenient" if lenient else faithful,
-        both_orders=plan.orders == "both",
-    )
+    asked = protocol or named.get("protocol", "rm_r1")
+    reward = _reward(asked, template or named.get("template"), {"rule": _rule(named), **paid}, rl)
     for note in known.notes("rl") if known else []:
         typer.echo(f"note: {note}", err=True)
     rows = _read(cases, format, skip_bad, limit)
     measured = _read(held_out, format, skip_bad, None) if held_out else []
-    left = train_rl(model, rows, asked, out, settings, plan, pay, measured)
-    for reason, count in left.most_common():
-        typer.echo(f"left out: {count:,} {reason}")
-    typer.echo(f"trained: {out}; judge with: --engine hf:{out}")
+    if backend == "verl":
+        from ...train.verl import write_verl
+
+        left = write_verl(model, rows, out, settings, rl, reward, measured, **cluster, preset=known)
+        return _said(left, f"run for verl: {out}; start it with {out}/launch.sh (see {out}/README.md)")
+    left = train_rl(model, rows, reward.protocol, out, settings, rl, reward, measured)
+    _said(left, f"trained: {out}; judge with --protocol {asked} --engine hf:{out}")
 
 
-def _read(path: Path, format: str | None, skip_bad: bool, limit: int | None) -> list[Any]:
-    file = CaseFile(path, format, skip_bad, "keep", None)
+def _plan(values: Mapping[str, Any]) -> Rl:
+    """Make the settings of the recipe. Raises `BadInput` for a value that it does not know."""
+    from ...train.rl import Rl
+
+    try:
+        return msgspec.convert(dict(values), Rl)
+    except msgspec.ValidationError as error:
+        raise BadInput(f"{error}; see thinkscore train rl --help") from error
+
+
+def _rule(named: Mapping[str, Any]) -> str:
+    return "official" if str(named.get("parser", "")).startswith("official") else "strict"
+
+
+def _reward(protocol: str, template: str | None, paid: Mapping[str, Any], rl: Rl) -> Reward:
+    from ...train._rewards import Reward
+
+    if paid.get("lenient") and not paid.get("faithful"):
+        raise BadInput("--lenient goes with --faithful")
+    return Reward(
+        make_protocol(protocol, None, "strict", template),
+        rule=paid["rule"],
+        faithful="lenient" if paid.get("lenient") else bool(paid.get("faithful")),
+        both_orders=rl.orders == "both",
+    )
+
+
+def _read(path: Path, format: str | None, skip_bad: bool, limit: int | None) -> list[Case]:
+    file = CaseFile(path, format, skip_bad)
     file.check(limit)
     return list(file.read())[:limit]
 
 
-def _checked(kind: Any, values: dict[str, Any]) -> Any:
-    """Make the settings of the recipe. Raises `BadInput` for a name that it does not know."""
-    import msgspec
-
-    try:
-        return msgspec.convert(values, kind)
-    except msgspec.ValidationError as error:
-        raise BadInput(f"{error}; see thinkscore train rl --help") from error
+def _said(left: Mapping[str, int], end: str) -> None:
+    for reason, count in sorted(left.items(), key=lambda item: -item[1]):
+        typer.echo(f"left out: {count:,} cases: {reason}")
+    typer.echo(end)
