@@ -31,7 +31,8 @@ from thinkscore.types import Case
 SEED = 5
 """Of the training cases."""
 SEEDS = (0, 1, 2)
-FLAWS = Flaws()
+FLAWS = Flaws(level=0.8, forget=0.5)
+"""Of the teacher: many of its chat traces end in a tie that a coin settles."""
 
 
 class Sizes(msgspec.Struct, frozen=True):
@@ -43,12 +44,12 @@ class Sizes(msgspec.Struct, frozen=True):
     """Traces that show the form and nothing else."""
     pool: int = 19_000
     """Cases that the teacher judges for the start."""
-    continued: int = 27_000
+    continued: int = 24_000
     """Further traces, which cost what RL costs."""
     rl_cases: int = 8_000
-    updates: int = 64
+    updates: int = 56
     prompts: int = 32
-    baseline_rows: int = 76_000
+    baseline_rows: int = 64_000
     """Labels that the control without reasons is trained on, epochs counted."""
     scalar_epochs: float = 6.0
     meta_cases: int = 3_000
@@ -78,9 +79,8 @@ def cases(style: str, first: int, n: int) -> list[Case]:
 
 def taught(style: str, first: int, n: int, folder: Path) -> list[_synthesis.TraceRow]:
     """Let the imperfect teacher judge n cases, and keep what agrees with the label."""
-    how = _synthesis.Synthesis(
-        method="rejection", teacher="teacher:", samples=1, hinted=False, drop_easy=False, seed=SEED
-    )
+    teacher = f"teacher:level={FLAWS.level},forget={FLAWS.forget}"
+    how = _synthesis.Synthesis(method="rejection", teacher=teacher, samples=1, hinted=False, drop_easy=False, seed=SEED)
     folder.mkdir(parents=True, exist_ok=True)
     rows, _ = _synthesis.traced(cases(style, first, n), RmR1(), how, folder)
     return [_synthesis.TraceRow(row.messages, row.completion) for row in rows]

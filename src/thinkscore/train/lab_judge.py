@@ -66,7 +66,8 @@ def train_judge(out: Path, recipe: Recipe) -> None:
 
 def _distil(model: Path, rows: Iterable[TraceRow], out: Path, recipe: Recipe, slower: float = 1) -> None:
     settings = _settings(recipe, recipe.adam_lr / slower)
-    fit(model, list(rows), out, settings, muon_lr=recipe.muon_lr / slower, batch_tokens=recipe.batch_tokens)
+    done = fit(model, list(rows), out, settings, muon_lr=recipe.muon_lr / slower, batch_tokens=recipe.batch_tokens)
+    assert not done.left, f"the lab's own traces must be readable; left out: {done.left}"
 
 
 def pretrain(out: Path, recipe: Recipe) -> None:

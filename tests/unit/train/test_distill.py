@@ -42,9 +42,8 @@ def trained(tmp_path_factory):
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(trained, tmp_path):
     lab_judge.train_judge(tmp_path / "again", TINY)
     assert weights_hash(tmp_path / "again") == weights_hash(trained)
-    other = msgspec.structs.replace(TINY, seed=4)
-    lab_judge.train_judge(tmp_path / "other", other)
-    assert weights_hash(tmp_path / "other") != weights_hash(trained)
+    lab_judge.pretrain(tmp_path / "other", msgspec.structs.replace(TINY, seed=4))
+    assert weights_hash(tmp_path / "other") != weights_hash(trained / "base")
 
 
 def test_base_and_judge_keep_their_loss_curves_and_recipe(trained):
