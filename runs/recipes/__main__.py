@@ -55,11 +55,12 @@ def arm(name: str, out: Path, sizes: Sizes) -> None:
         spec.train(out / "models" / (spec.after or ""), folder, sizes, seed)
         trained = time.time() - started
         cases = [world.make_case(TEST_SEED, "test", i) for i in range(sizes.test)]
-        result = (
-            measure_values(folder, cases)
-            if spec.kind == "scalar"
-            else measure(folder, PROTOCOLS[spec.kind], cases, sizes.samples, TEST_SEED)
-        )
+        if spec.kind == "scalar":
+            result = measure_values(folder, cases)
+        elif spec.kind == "meta":
+            result = {"report": json.loads((folder / "report.json").read_text())}
+        else:
+            result = measure(folder, PROTOCOLS[spec.kind], cases, sizes.samples, TEST_SEED)
         log = [json.loads(line) for line in (folder / "log.jsonl").open()] if done(folder) else []
         result |= {"arm": name, "train_seconds": round(trained), "log": log[-1] if log else {}}
         result["drawn_tokens"] = round(sum(row.get("drawn_tokens", 0) for row in log))

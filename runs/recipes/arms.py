@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from thinkscore import Judge
+from thinkscore.journal import read_journal
 from thinkscore.lab import world
 from thinkscore.lab.teacher import Flaws
 from thinkscore.protocols._base import Protocol
@@ -20,10 +22,14 @@ from thinkscore.protocols.rm_r1 import RmR1
 from thinkscore.protocols.verdict_only import VerdictOnly
 from thinkscore.seeds import derive_seed
 from thinkscore.train import _synthesis
+from thinkscore.train._head import Refused
+from thinkscore.train._labels import labelled
 from thinkscore.train._rewards import Reward
 from thinkscore.train._run import Settings
 from thinkscore.train.distill import distill
 from thinkscore.train.lab_judge import Recipe, pretrain
+from thinkscore.train.meta import Options as MetaOptions
+from thinkscore.train.meta import train_meta
 from thinkscore.train.rl import Rl, train_rl
 from thinkscore.train.scalar import Options, train_scalar
 from thinkscore.types import Case
@@ -68,7 +74,7 @@ class Arm(NamedTuple):
     train: Callable[[Path, Path, Sizes, int], object]
     """(start, out, sizes, seed) -> a trained folder."""
     kind: str = "rm_r1"
-    """How it is asked: a protocol, or "scalar"."""
+    """How it is asked: a protocol, "scalar" or "meta"."""
     seeds: tuple[int, ...] = (0,)
 
 
@@ -180,6 +186,22 @@ def valued(style: str) -> Callable[[Path, Path, Sizes, int], None]:
     return train
 
 
+def meta(start: Path, out: Path, sizes: Sizes, seed: int) -> None:
+    """Train a head, from the start's own weights, on which of its traces are right."""
+    seen = {case.id: case for case in cases("biased", 3_000_000, sizes.meta_cases)}
+    journal = out.with_name("meta.journal")
+    how = {"strategy": "vote:k=8", "seed": seed, "max_tokens": 200, "journal": journal}
+    with Judge("rm_r1", engine=f"embedded:{start}", **how) as judge:  # type: ignore[arg-type]
+        for _ in judge.run(seen.values()):
+            pass
+    rows = labelled(read_journal(journal), seen, RmR1(), Refused())
+    settings = Settings(
+        learning_rate=5e-4, batch_size=32, micro_batch=32, epochs=2, schedule="cosine", warmup=0.03, betas=(0.9, 0.98),
+        seed=seed, threads=1, save_steps=200, progress=False,
+    )  # fmt: skip
+    train_meta(start, rows, out, settings, MetaOptions(held_out=0.25, muon_lr=0.005))
+
+
 ARMS = {
     "base": Arm(None, base),
     "form": Arm("base", form),
@@ -192,6 +214,7 @@ ARMS = {
     "faithful": Arm("start", reinforced("biased", True), seeds=SEEDS),
     "verdict_free": Arm("start_free", reinforced("free", False), seeds=SEEDS),
     "faithful_free": Arm("start_free", reinforced("free", True), seeds=SEEDS),
+    "meta": Arm("start", meta, "meta"),
     "scalar": Arm("base", valued("biased"), "scalar"),
     "scalar_free": Arm("base", valued("free"), "scalar"),
     "unreasoned": Arm("base", unreasoned("biased"), "verdict_only"),

@@ -52,6 +52,10 @@ def write(out: Path, sizes: Sizes, test_seed: int) -> None:
     for what in ("sampled", "greedy", "vote"):
         lines += [f"### {what.capitalize()} accuracy, %", "", *_accuracies(by_kind, cases, what), ""]
     lines += ["### Traces (sampled), %", "", *_traces(by_kind), ""]
+    if "meta" in found:
+        report = found["meta"]["report"]
+        said = [f"{name.replace('_', ' ')} {report[name]:.3f} {report[name + '_95']}" for name in ("auc", "auc_within")]
+        lines += ["### Meta reward model", "", f"{'; '.join(said)}; {report['traces']} held-out traces", ""]
     for what in ("sampled", "greedy", "vote"):
         lines += [f"### Differences, {what}, points", "", *_differences(by_kind, cases, what), ""]
     (out / "table.md").write_text("\n".join(lines))

@@ -1,14 +1,15 @@
-"""One line that tells how a training is going: what matters of TRL's metrics, as they come."""
+"""How a training is going: what matters of TRL's metrics, as a bar on a terminal and as lines elsewhere."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 from tqdm import tqdm
 from transformers import TrainerCallback
 
-__all__ = ["Progress"]
+__all__ = ["Progress", "ends"]
 
 SHOWN = {
     "loss": "loss",
@@ -16,25 +17,25 @@ SHOWN = {
     "reward_drawn": "reward",
     "eval_judge/right": "held-out",
     "eval_accuracy": "held-out",
-    "held_out_accuracy": "held-out",
-    "held_out_auc": "AUC",
-    "held_out_auc_within": "within cases",
     "completions/mean_length": "tokens",
     "kl": "KL",
     "zero_variance/drawn": "no signal",
 }
-"""Metric -> what the line calls it; in RL the loss says nothing and is left out."""
+"""Metric -> what it is called; in RL the loss says nothing and is left out."""
+LINES = 20
+"""So many lines where there is no terminal."""
 
 
 class Progress(TrainerCallback):
-    """Shows a bar with the latest metrics on standard error."""
+    """Shows the latest metrics on standard error."""
 
     def __init__(self) -> None:
         self.bar: Any = None
         self.latest: dict[str, str] = {}
+        self.told = 0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:
-        if state.is_world_process_zero:
+        if state.is_world_process_zero and sys.stderr.isatty():
             self.bar = tqdm(total=state.max_steps, initial=state.global_step, unit="update", dynamic_ncols=True)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
@@ -42,14 +43,32 @@ class Progress(TrainerCallback):
             self.bar.update(state.global_step - self.bar.n)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, Any] | None = None, **more: Any) -> None:
-        if self.bar is None or not logs:
+        if not (logs and state.is_world_process_zero):
             return
-        said = {SHOWN[name]: value for name, value in logs.items() if name in SHOWN and value is not None}
-        if "reward" in said:
-            said.pop("loss", None)
-        self.latest |= {name: f"{value:.3g}" for name, value in said.items()}
-        self.bar.set_postfix(self.latest)
+        self.latest |= {name: f"{value:.3g}" for name, value in _said(logs).items()}
+        if self.bar is not None:
+            self.bar.set_postfix(self.latest)
+        elif state.global_step == state.max_steps or state.global_step - self.told >= state.max_steps / LINES:
+            self.told = state.global_step
+            said = ", ".join(f"{name} {value}" for name, value in self.latest.items())
+            print(f"update {state.global_step} of {state.max_steps}: {said}", file=sys.stderr, flush=True)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         if self.bar is not None:
             self.bar.close()
+
+
+def _said(logs: Mapping[str, Any]) -> dict[str, float]:
+    # Of a batch that was refilled the first draw tells how good the judge is.
+    known = {name: value for name, value in logs.items() if not (name == "reward" and "reward_drawn" in logs)}
+    said = {SHOWN[name]: value for name, value in known.items() if name in SHOWN and value is not None}
+    return {name: value for name, value in said.items() if name != "loss" or "reward" not in said}
+
+
+def ends(rows: list[dict[str, Any]]) -> dict[str, tuple[float, float]]:
+    """Return what each metric was at first and at last, by what it is called."""
+    found: dict[str, tuple[float, float]] = {}
+    for row in rows:
+        for name, value in _said(row).items():
+            found[name] = (found.get(name, (value, value))[0], value)
+    return found

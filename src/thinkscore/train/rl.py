@@ -16,7 +16,7 @@ from typing import Literal
 
 import msgspec
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
 from trl import GRPOConfig
 
 from ..errors import BadInput
@@ -135,6 +135,7 @@ def train_rl(
         rounds=rl.rounds,
         decoder_workers=_workers(settings, rl, loaded),
     )
+    trainer.remove_callback(PrinterCallback)
     trainer.train(resume_from_checkpoint=checkpoint)
     finish(trainer, tokenizer, out)
     return left

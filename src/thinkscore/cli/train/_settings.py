@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
@@ -96,4 +95,4 @@ def settings_of(given: Given, defaults: Mapping[str, Any]) -> Settings:
         if name not in values:
             raise BadInput(f"this recipe has no default for {flag}; give it, or --preset")
     values["report_to"] = tuple(values.get("report_to", ()))
-    return Settings(**{"progress": sys.stderr.isatty(), **values})
+    return Settings(**values)

@@ -109,7 +109,9 @@ def rl(
         left = write_verl(model, rows, out, settings, rl, reward, measured, **cluster, preset=known)
         return _said(left, f"run for verl: {out}; start it with {out}/launch.sh (see {out}/README.md)")
     left = train_rl(model, rows, reward.protocol, out, settings, rl, reward, measured)
-    _said(left, f"trained: {out}; judge with --protocol {asked} --engine hf:{out}")
+    for name, (first, last) in _ends(out).items():
+        typer.echo(f"{name}: {first:.3g} at first, {last:.3g} at last")
+    _said(left, f"model: {out}; try: thinkscore judge FILE --protocol {asked} --engine hf:{out}")
 
 
 def _plan(values: Mapping[str, Any]) -> Rl:
@@ -143,6 +145,12 @@ def _read(path: Path, format: str | None, skip_bad: bool, limit: int | None) -> 
     file = CaseFile(path, format, skip_bad)
     file.check(limit)
     return list(file.read())[:limit]
+
+
+def _ends(out: Path) -> Mapping[str, tuple[float, float]]:
+    from ...train._progress import ends
+
+    return ends([msgspec.json.decode(line) for line in (out / "log.jsonl").read_bytes().splitlines()])
 
 
 def _said(left: Mapping[str, int], end: str) -> None:
