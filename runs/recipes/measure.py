@@ -74,10 +74,17 @@ def measure(folder: Path, protocol: Protocol, cases: Sequence[Case], k: int, see
         ),
         "faithful": _digits(map(sum, faithful)),
         "unreadable": _digits(sum(isinstance(v.outcome, Failure) for v in group) for group in sampled),
-        "tokens": [round(sum(group) / k, 1) for group in lengths],
+        "tokens": _by_level(cases, [sum(group) / k for group in lengths]),
         "samples": k,
         "seconds": round(time.time() - started),
     }
+
+
+def _by_level(cases: Sequence[Case], values: Sequence[float]) -> dict[str, float]:
+    groups: dict[str, list[float]] = {}
+    for case, value in zip(cases, values, strict=True):
+        groups.setdefault(f"{case.tags['family']} {case.tags['level']}", []).append(value)
+    return {name: round(sum(group) / len(group), 1) for name, group in sorted(groups.items())}
 
 
 def _digits(values: Any) -> str:

@@ -33,6 +33,7 @@ COMPARED = (
     ("faithful_free", "verdict_free"), ("start", "scalar"), ("start", "unreasoned"),
 )  # fmt: skip
 RESAMPLES = 2000
+LEVELS = [f"reasoning {steps}" for steps in range(2, 7)]
 
 
 def write(out: Path, sizes: Sizes, test_seed: int) -> None:
@@ -97,8 +98,8 @@ def _accuracies(by_kind: dict[str, list[dict[str, Any]]], cases: Sequence[Case],
 
 
 def _traces(by_kind: dict[str, list[dict[str, Any]]]) -> list[str]:
-    lines = ["| arm | exact | sound by its own words | right for a wrong reason, of the right | unreadable | tokens |",
-             "|---" * 6 + "|"]  # fmt: skip
+    columns = ("arm", "exact", "sound by its own words", "wrong trace, of the right", "unreadable", "tokens, 2-6 steps")
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for kind, results in by_kind.items():
         right = _mean(results, "sampled")
         if right is None or ARMS[kind].kind != "rm_r1":
@@ -107,10 +108,10 @@ def _traces(by_kind: dict[str, list[dict[str, Any]]]) -> list[str]:
             float(np.mean(_mean(results, what)))
             for what in ("exact", "faithful", "lucky", "unreadable")  # type: ignore[arg-type]
         )
-        tokens = np.mean([np.mean(result["tokens"]) for result in results])
+        tokens = " / ".join(f"{np.mean([result['tokens'][level] for result in results]):.0f}" for level in LEVELS)
         wrong = lucky / max(float(right.mean()), 1e-9)
         shares = " | ".join(f"{100 * share:.1f}" for share in (exact, sound, wrong, unreadable))
-        lines.append(f"| {kind} | {shares} | {tokens:.1f} |")
+        lines.append(f"| {kind} | {shares} | {tokens} |")
     return lines
 
 

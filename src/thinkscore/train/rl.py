@@ -106,7 +106,7 @@ def train_rl(
     pay = reward or Reward(protocol)
     recipe = {
         "recipe": "rl", "model": str(model), "protocol": protocol.id, "settings": settings, "rl": rl,
-        "reward": pay.settings(), "cases": content_hash([case.content() for case in cases]),
+        "reward": pay.settings(), "cases": content_hash([(case.content(), case.gold) for case in cases]),
     }  # fmt: skip
     checkpoint = begin(out, recipe)
     tokenizer = load_tokenizer(model)
@@ -114,11 +114,7 @@ def train_rl(
     if done(out):
         return left
     loaded = load_model(model, settings)
-    steps = (
-        settings.steps
-        if settings.steps > 0
-        else int(settings.epochs * len(kept) * _block(rl) // rl.prompts) * rl.updates(settings)
-    )
+    steps = _steps(len(kept), settings, rl)
     rounds = -(-steps // rl.updates(settings))
     further = spare(kept, rl.orders, settings.seed)
     trainer = JudgeTrainer(
@@ -139,6 +135,17 @@ def train_rl(
     trainer.train(resume_from_checkpoint=checkpoint)
     finish(trainer, tokenizer, out)
     return left
+
+
+def _steps(cases: int, settings: Settings, rl: Rl) -> int:
+    """Return the number of updates. Raises `BadInput` if there are not enough cases for one round."""
+    if settings.steps > 0:
+        return settings.steps
+    rounds = int(settings.epochs * cases * _block(rl) // rl.prompts)
+    if not rounds:
+        raise BadInput(f"{cases} usable cases do not fill one round of {rl.prompts} prompts; give fewer prompts, more "
+                       "epochs, or a number of steps")  # fmt: skip
+    return rounds * rl.updates(settings)
 
 
 def _ends(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:

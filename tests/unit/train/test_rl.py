@@ -235,6 +235,12 @@ def test_a_round_that_cannot_be_cut_into_updates_is_refused(tmp_path, base):
         _config(SETTINGS, Rl(prompts=3, group=16, orders="both"), tmp_path, 1, model)
 
 
+def test_too_few_cases_for_a_round_are_told_before_anything_is_drawn(tmp_path, base):
+    one_pass = Settings(learning_rate=1e-3, batch_size=16, threads=1)
+    with pytest.raises(BadInput, match="5 usable cases do not fill one round of 64 prompts"):
+        train_rl(base, CASES[:5], RmR1(), tmp_path / "few", one_pass, Rl(prompts=64, group=8))
+
+
 # ---- rollouts
 
 
