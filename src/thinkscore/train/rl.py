@@ -108,19 +108,20 @@ def train_rl(
         "recipe": "rl", "model": str(model), "protocol": protocol.id, "settings": settings, "rl": rl,
         "reward": pay.settings(), "cases": content_hash([(case.content(), case.gold) for case in cases]),
     }  # fmt: skip
-    checkpoint = begin(out, recipe)
     tokenizer = load_tokenizer(model)
     kept, left = usable(cases, pay, tokenizer, rl.max_prompt)
+    steps = _steps(len(kept), settings, rl)
+    config = _config(settings, rl, out, steps)
+    checkpoint = begin(out, recipe)  # what cannot be trained has claimed nothing
     if done(out):
         return left
     loaded = load_model(model, settings)
-    steps = _steps(len(kept), settings, rl)
     rounds = -(-steps // rl.updates(settings))
     further = spare(kept, rl.orders, settings.seed)
     trainer = JudgeTrainer(
         model=loaded,
         reward_funcs=reward_function(pay, ends=_ends(loaded, tokenizer)),
-        args=_config(settings, rl, out, steps, loaded),
+        args=config,
         train_dataset=dataset(protocol, shown(kept, rl.orders, settings.seed), rounds * rl.prompts),
         eval_dataset=dataset(protocol, shown(held_out, "balanced", settings.seed), len(held_out)) if held_out else None,
         processing_class=tokenizer,
@@ -159,7 +160,7 @@ def _block(rl: Rl) -> int:
     return 2 if rl.orders == "both" else 1
 
 
-def _config(settings: Settings, rl: Rl, out: Path, steps: int, model: PreTrainedModel) -> GRPOConfig:
+def _config(settings: Settings, rl: Rl, out: Path, steps: int) -> GRPOConfig:
     """Say it in TRL's terms. Raises `BadInput` if the processes cannot share a round evenly."""
     world, updates = int(os.environ.get("WORLD_SIZE", "1")), rl.updates(settings)
     if rl.prompts % (world * _block(rl)):

@@ -51,7 +51,7 @@ def trainer_of(base, tokenizer, tmp_path, plan=PLAN, settings=SETTINGS, pay=leng
     return JudgeTrainer(
         model=model,
         reward_funcs=pay,
-        args=_config(settings, plan, tmp_path, 2, model),
+        args=_config(settings, plan, tmp_path, 2),
         train_dataset=_rl_rows.dataset(RmR1(), _rl_rows.shown(CASES, plan.orders, 1), 16),
         processing_class=tokenizer,
         spare=lambda step, k, old: _rl_rows.rows_of(RmR1(), further(step, k, old[0]["place"])),
@@ -227,18 +227,18 @@ def test_rewards_of_both_orders_go_together(base, tokenizer, tmp_path):
         assert {order for _, order in block} == {(0, 1), (1, 0)}
 
 
-def test_a_round_that_cannot_be_cut_into_updates_is_refused(tmp_path, base):
+def test_a_round_that_cannot_be_cut_into_updates_is_refused(tmp_path):
     with pytest.raises(BadInput, match="multiple of the group"):
         Rl(prompts=4, group=4).updates(SETTINGS.__class__(learning_rate=1.0, batch_size=6))
-    model = AutoModelForCausalLM.from_pretrained(base)
     with pytest.raises(BadInput, match="blocks of 2"):
-        _config(SETTINGS, Rl(prompts=3, group=16, orders="both"), tmp_path, 1, model)
+        _config(SETTINGS, Rl(prompts=3, group=16, orders="both"), tmp_path, 1)
 
 
 def test_too_few_cases_for_a_round_are_told_before_anything_is_drawn(tmp_path, base):
-    one_pass = Settings(learning_rate=1e-3, batch_size=16, threads=1)
+    one_pass = Settings(learning_rate=1e-3, batch_size=512, threads=1)
     with pytest.raises(BadInput, match="5 usable cases do not fill one round of 64 prompts"):
         train_rl(base, CASES[:5], RmR1(), tmp_path / "few", one_pass, Rl(prompts=64, group=8))
+    assert not (tmp_path / "few").exists()
 
 
 # ---- rollouts
