@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=[], help="arms, by their first letters")
     parser.add_argument("--minutes", type=float, default=300, help="start no arm after so long")
     given = parser.parse_args()
+    given.out = given.out / "quick" if given.quick and given.out.name != "quick" else given.out
     sizes = QUICK if given.quick else Sizes()
     if given.what == "arm":
         arm(given.name, given.out, sizes)

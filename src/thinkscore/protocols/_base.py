@@ -86,6 +86,11 @@ class Protocol(ABC):
         """Return what a manifest must hold, beside id, texts and guard, to ask and read in the same way again."""
         return {"rest": self.rest} if self.rest else {}
 
+    def identity(self) -> dict[str, object]:
+        """Return all that the prompts and the reading hang on, for a recipe that goes on with the same."""
+        template = None if self.template is None else self.template.name
+        return {"id": self.id, "template": template, "guard": self.guard, "parser": self.parser, **self.settings()}
+
     def instructions(self) -> str:
         """Return the wording that ships beside the protocol's file, as `.md`."""
         return text_of(self._wording)

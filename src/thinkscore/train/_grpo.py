@@ -11,12 +11,16 @@ Axes: B rows, W columns (prompt, padded on the left, then completion, padded on 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from typing import Any
 
 import torch
+from torch.utils.data import SequentialSampler
 from trl import GRPOTrainer
 
+from ..engines._hf_text import Chat
 from ..seeds import derive_seed
+from ..types import Message
 from ._rollouts import decode
 
 __all__ = ["Block", "JudgeTrainer", "Row"]
@@ -25,6 +29,9 @@ Row = dict[str, Any]
 """What a group of rollouts starts from: `prompt` (messages), `case` (JSON) and `order`."""
 Block = list[Row]
 """Rows that are rewarded together: one case in one order, or in both."""
+
+Drawn = tuple[list[list[int]], Any]
+"""Completions as tokens, and their log-probabilities where vLLM drew them."""
 
 PASS = 16_384
 """Tokens of one forward pass in a process that is alone."""
@@ -50,8 +57,22 @@ class JudgeTrainer(GRPOTrainer):
         """
         super().__init__(*args, **more)
         self.spare, self.block, self.rounds, self.decoder_workers = spare, block, rounds, decoder_workers
-        self._drawn: list[list[int]] | None = None
-        self._drawn_tokens = 0
+        self._drawn: Drawn | None = None
+        self._drawn_tokens = self._evaluated = 0
+        self._chat = Chat(copy(self.processing_class))
+
+    def _tokenize_prompts(self, prompts: list[Any]) -> tuple[list[list[int]], None, dict[str, Any]]:
+        read = [tuple(Message(**turn) for turn in prompt) for prompt in prompts]
+        known = {prompt: list(self._chat.ids(prompt)) for prompt in dict.fromkeys(read)}
+        return [known[prompt] for prompt in read], None, {}
+
+    def evaluate(self, *args: Any, **more: Any) -> dict[str, float]:
+        self._evaluated = 0
+        found: dict[str, float] = super().evaluate(*args, **more)
+        return found
+
+    def _get_eval_sampler(self, eval_dataset: Any) -> SequentialSampler:
+        return SequentialSampler(eval_dataset)  # both orders of a case stay in one batch
 
     def _generate_and_score_completions(self, inputs: list[Row]) -> dict[str, Any]:
         if self.model.training and self.rounds:
@@ -62,11 +83,11 @@ class JudgeTrainer(GRPOTrainer):
         finally:
             self._drawn = None
 
-    def _filled(self, inputs: list[Row]) -> tuple[list[Row], list[list[int]]]:
+    def _filled(self, inputs: list[Row]) -> tuple[list[Row], Drawn]:
         """Draw for each block, then replace those without a signal, as far as the rounds go."""
         rows = inputs[:: self.num_generations]
         blocks = [rows[start : start + self.block] for start in range(0, len(rows), self.block)]
-        drawn: list[list[list[int]]] = [[] for _ in blocks]
+        drawn: list[Drawn] = [([], None) for _ in blocks]
         dead, shares, k = list(range(len(blocks))), [], self.accelerator.process_index
         self._drawn_tokens = 0
         for round_ in range(self.rounds + 1):
@@ -74,9 +95,10 @@ class JudgeTrainer(GRPOTrainer):
                 blocks[i] = self.spare(self.state.global_step, k, blocks[i])
                 k += self.accelerator.num_processes  # no two processes are given the same
             # Every process draws as often as the others, needed or not: sharded models and servers wait for all.
-            for i, completions in zip(dead, self._draw([blocks[i] for i in dead or [0]], round_), strict=False):
+            wanted = self._even(dead) if self.use_vllm else dead or [0]
+            for i, completions in zip(dead, self._draw([blocks[i] for i in wanted], round_), strict=False):
                 drawn[i] = completions
-            paid = {i: self._paid(blocks[i], drawn[i]) for i in dead}
+            paid = {i: self._paid(blocks[i], drawn[i][0]) for i in dead}
             if round_ == 0:
                 flat = [reward for group in paid.values() for reward in group]
                 self._log_mean("reward_drawn", sum(flat), len(flat))
@@ -88,7 +110,13 @@ class JudgeTrainer(GRPOTrainer):
         self._metrics["train"]["zero_variance/drawn"].append(shares[0])
         self._metrics["train"]["zero_variance/trained"].append(shares[-1])
         repeated = [row for block in blocks for row in block for _ in range(self.num_generations)]
-        return repeated, [ids for block in drawn for ids in block]
+        logps = None if drawn[0][1] is None else [one for _, block in drawn for one in block or []]
+        return repeated, ([ids for block, _ in drawn for ids in block], logps)
+
+    def _even(self, dead: list[int]) -> list[int]:
+        """Draw for as many blocks as any other process: vLLM's servers cut what they return into equal parts."""
+        most = int(self.accelerator.gather(torch.tensor([max(1, len(dead))], device=self.accelerator.device)).max())
+        return [*dead, *[0] * (most - len(dead))]
 
     def _log_mean(self, name: str, total: float, count: int) -> float:
         """Return total / count over all processes, and log it if it has a name."""
@@ -98,13 +126,14 @@ class JudgeTrainer(GRPOTrainer):
             self._metrics["train"][name].append(total / count)
         return total / count
 
-    def _draw(self, blocks: Sequence[Block], round_: int) -> Iterator[list[list[int]]]:
+    def _draw(self, blocks: Sequence[Block], round_: int) -> Iterator[Drawn]:
         """Draw a group of completions for each row; yields those of a block as one list."""
         size = self.num_generations
         ids, *_ = self._tokenize_prompts([row["prompt"] for block in blocks for row in block for _ in range(size)])
-        flat, _ = self._generate_single_turn(ids, None, {}, size, round_=round_)
+        flat, logps = self._generate_single_turn(ids, None, {}, size, round_=round_)
         self._drawn_tokens += sum(map(len, flat)) + sum(map(len, ids[::size]))
-        return (flat[start : start + size * self.block] for start in range(0, len(flat), size * self.block))
+        cuts = [slice(start, start + size * self.block) for start in range(0, len(flat), size * self.block)]
+        return ((flat[cut], None if logps is None else logps[cut]) for cut in cuts)
 
     def _paid(self, block: Block, drawn: list[list[int]]) -> list[float]:
         """Return the rewards of a block's completions, row by row."""
@@ -128,7 +157,7 @@ class JudgeTrainer(GRPOTrainer):
         self, prompt_ids: Any, images: Any, fields: Any, number: int, *rest: Any, round_: int = 0
     ) -> tuple[list[list[int]], Any]:
         if self._drawn is not None:
-            return self._drawn, None
+            return self._drawn
         if not self.decoder_workers:
             completions: tuple[list[list[int]], Any] = super()._generate_single_turn(
                 prompt_ids, images, fields, number, *rest
@@ -137,7 +166,9 @@ class JudgeTrainer(GRPOTrainer):
         mode = "train" if self.model.training else "eval"
         here = (mode, self.args.seed, self.state.global_step, self.accelerator.process_index, round_)
         model = self.accelerator.unwrap_model(self.model)
-        seeds = [derive_seed("rollout", *here, place) for place in range(len(prompt_ids))]
+        start = self._evaluated if mode == "eval" else 0
+        self._evaluated = start + len(prompt_ids)
+        seeds = [derive_seed("rollout", *here, start + place) for place in range(len(prompt_ids))]
         return decode(
             model, self.processing_class, prompt_ids, seeds, self.max_completion_length,
             self.temperature, self.top_p, self.decoder_workers, self.eos_token_ids,
@@ -154,7 +185,8 @@ class JudgeTrainer(GRPOTrainer):
         parts, balance = [], []
         for part in _passes(places, widths_B) if alone else [places]:
             used_W = attention_mask[part].any(0).nonzero()[:, 0]
-            left, right = int(used_W[0]), int(used_W[-1]) + 1
+            # One column of the completion stays, where all of them are masked as well.
+            left, right = int(used_W[0]), max(int(used_W[-1]) + 1, attention_mask.shape[1] - logits_to_keep + 1)
             padding = attention_mask.shape[1] - right
             found = super()._get_per_token_logps_and_entropies(
                 model, input_ids[part, left:right], attention_mask[part, left:right], logits_to_keep - padding,

@@ -104,17 +104,19 @@ class Preset(msgspec.Struct, frozen=True):
         """Return those of them that `_run.Settings` takes."""
         return {name: value for name, value in self.values(stage).items() if name in LOOP}
 
-    def rl(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the stage `rl` as `_run.Settings` and `rl.Rl` take it.
+    def rl(self, **told: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the stage `rl` as `_run.Settings` and `rl.Rl` take it, with what is told of `Rl` laid over it.
 
         They count completions per update and updates, where the papers count prompts and rounds of rollouts.
         """
-        loop, found = self.loop("rl"), self.values("rl")
-        found["prompts"] = loop["batch_size"]
-        per_round = found["prompts"] // found["mini_batch"] * found["iterations"]
-        loop["batch_size"] = found["mini_batch"] * found["group"]
+        loop, found = self.loop("rl"), {**self.values("rl"), "prompts": self.values("rl")["batch_size"], **told}
+        # Fewer prompts are cut into as many updates, as far as that goes.
+        updates = max(1, self.values("rl")["batch_size"] // found["mini_batch"])
+        updates = next(n for n in range(min(updates, found["prompts"]), 0, -1) if found["prompts"] % n == 0)
+        loop["batch_size"] = found["prompts"] // updates * found["group"]
+        per_round = updates * found["iterations"]
         loop |= {name: loop[name] * per_round for name in ("steps", "save_steps") if name in loop}
-        return loop, {name: found[name] for name in RL}
+        return loop, {name: found[name] for name in (*RL, *told)}
 
     def notes(self, stage: str) -> list[str]:
         """Say of every value that is not published what it is and how it came about, unknown ones first."""

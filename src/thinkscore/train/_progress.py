@@ -21,6 +21,7 @@ SHOWN = {
     "held_out_auc_within": "within cases",
     "completions/mean_length": "tokens",
     "kl": "KL",
+    "frac_reward_zero_std": "no signal",
     "zero_variance/drawn": "no signal",
 }
 """Metric -> what it is called; in RL the loss says nothing and is left out."""
@@ -62,7 +63,8 @@ class Progress(TrainerCallback):
 
 def _said(logs: Mapping[str, Any]) -> dict[str, float]:
     # Of a batch that was refilled the first draw tells how good the judge is.
-    known = {name: value for name, value in logs.items() if not (name == "reward" and "reward_drawn" in logs)}
+    later = {"reward", "frac_reward_zero_std"} if "reward_drawn" in logs else set()
+    known = {name: value for name, value in logs.items() if name not in later}
     said = {SHOWN[name]: value for name, value in known.items() if name in SHOWN and value is not None}
     return {name: value for name, value in said.items() if name != "loss" or "reward" not in said}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from itertools import count, islice
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
 from ..data import case_row
+from ..engines._hf_text import Chat
 from ..errors import BadInput
 from ..protocols._base import Protocol
 from ..seeds import derive_seed
@@ -34,13 +36,13 @@ def usable(
     cases: Sequence[Case], reward: Reward, tokenizer: PreTrainedTokenizerBase, max_prompt: int
 ) -> tuple[list[Case], Counter[str]]:
     """Return the cases that can be trained on, and how many others there are by reason. Raises `BadInput` for none."""
-    kept, left = [], Counter[str]()
+    kept, left, chat = [], Counter[str](), Chat(copy(tokenizer))
     least, most = reward.protocol.arity
     for case in cases:
         problem = reward.unusable(case)
         if problem is None and not least <= len(case.candidates) <= most:
             problem = f"has {len(case.candidates)} candidates, {reward.protocol.id} takes {least} to {most}"
-        if problem is None and _length(reward.protocol, case, tokenizer) > max_prompt:
+        if problem is None and _length(reward.protocol, case, chat) > max_prompt:
             problem = f"makes a prompt of more than {max_prompt} tokens"
         if problem is None:
             kept.append(case)
@@ -52,10 +54,8 @@ def usable(
     return kept, left
 
 
-def _length(protocol: Protocol, case: Case, tokenizer: PreTrainedTokenizerBase) -> int:
-    messages = [msgspec.to_builtins(one) for one in protocol.render(case, range(len(case.candidates))).messages]
-    ids = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=True)
-    return len(ids["input_ids"])
+def _length(protocol: Protocol, case: Case, chat: Chat) -> int:
+    return len(chat.ids(protocol.render(case, range(len(case.candidates))).messages))
 
 
 def shown(cases: Sequence[Case], orders: Orders, seed: int) -> Iterator[list[Shown]]:

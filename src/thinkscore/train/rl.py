@@ -16,6 +16,7 @@ from typing import Literal
 
 import msgspec
 import torch
+from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
 from trl import GRPOConfig
 
@@ -105,11 +106,15 @@ def train_rl(
     start(settings)
     pay = reward or Reward(protocol)
     recipe = {
-        "recipe": "rl", "model": str(model), "protocol": protocol.id, "settings": settings, "rl": rl,
+        "recipe": "rl", "model": str(model), "protocol": protocol.identity(), "settings": settings, "rl": rl,
         "reward": pay.settings(), "cases": content_hash([(case.content(), case.gold) for case in cases]),
     }  # fmt: skip
     tokenizer = load_tokenizer(model)
     kept, left = usable(cases, pay, tokenizer, rl.max_prompt)
+    if bool(held_out) != bool(rl.check_every):
+        raise BadInput("held-out cases and updates between checks go together: --held-out FILE --check-every N")
+    measured, gone = usable(held_out, pay, tokenizer, rl.max_prompt) if held_out else ([], Counter[str]())
+    left.update({f"(held out) {reason}": number for reason, number in gone.items()})
     steps = _steps(len(kept), settings, rl)
     config = _config(settings, rl, out, steps)
     checkpoint = begin(out, recipe)  # what cannot be trained has claimed nothing
@@ -123,7 +128,7 @@ def train_rl(
         reward_funcs=reward_function(pay, ends=_ends(loaded, tokenizer)),
         args=config,
         train_dataset=dataset(protocol, shown(kept, rl.orders, settings.seed), rounds * rl.prompts),
-        eval_dataset=dataset(protocol, shown(held_out, "balanced", settings.seed), len(held_out)) if held_out else None,
+        eval_dataset=_checked(protocol, measured, rl, settings.seed) if measured else None,
         processing_class=tokenizer,
         peft_config=lora(settings),
         callbacks=[Progress()] if settings.progress else [],
@@ -154,6 +159,12 @@ def _ends(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[in
     stated = model.generation_config.eos_token_id
     listed = stated if isinstance(stated, list) else [stated]
     return [token for token in (*listed, tokenizer.eos_token_id, tokenizer.pad_token_id) if token is not None]
+
+
+def _checked(protocol: Protocol, cases: Sequence[Case], rl: Rl, seed: int) -> Dataset:
+    """Show each held-out case once, or in both orders where a reward joins them."""
+    orders: Orders = "both" if rl.orders == "both" else "balanced"
+    return dataset(protocol, shown(cases, orders, seed), len(cases) * _block(rl))
 
 
 def _block(rl: Rl) -> int:

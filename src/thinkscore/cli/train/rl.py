@@ -90,15 +90,18 @@ def rl(
     from ...train import _presets
     from ...train.rl import train_rl
 
+    if cluster and backend == "trl":
+        raise BadInput("--nodes, --gpus and --gpu go with --backend verl")
     known = _presets.preset(preset) if preset else None
-    loop, plan = known.rl() if known else (dict(_LOOP), {})
+    loop, plan = known.rl(**told) if known else (dict(_LOOP), dict(told))
     named = {name: value.value for name, value in known.model.items()} if known else {}
-    rl = _plan({**plan, **told})
-    if "batch_size" not in loop or told.keys() & {"group", "prompts"}:
-        loop["batch_size"] = rl.prompts * rl.group
-    settings = settings_of(given, loop)
-    asked = protocol or named.get("protocol", "rm_r1")
-    reward = _reward(asked, template or named.get("template"), {"rule": _rule(named), **paid}, rl)
+    if known and paid.get("faithful"):
+        loop["learning_rate"] = known.values("rl").get("faithful_learning_rate", loop["learning_rate"])
+    rl = _plan({"check_every": 10 if held_out else 0, **plan})
+    settings = settings_of(given, {"batch_size": rl.prompts * rl.group, **loop})
+    asked, template = protocol or named.get("protocol", "rm_r1"), template or named.get("template")
+    worded = f" --template {template}" if template else ""
+    reward = _reward(asked, template, {"rule": _rule(named), **paid}, rl)
     for note in known.notes("rl") if known else []:
         typer.echo(f"note: {note}", err=True)
     rows = _read(cases, format, skip_bad, limit)
@@ -111,7 +114,7 @@ def rl(
     left = train_rl(model, rows, reward.protocol, out, settings, rl, reward, measured)
     for name, (first, last) in _ends(out).items():
         typer.echo(f"{name}: {first:.3g} at first, {last:.3g} at last")
-    _said(left, f"model: {out}; try: thinkscore judge FILE --protocol {asked} --engine hf:{out}")
+    _said(left, f"model: {out}; try: thinkscore judge FILE --protocol {asked}{worded} --engine hf:{out}")
 
 
 def _plan(values: Mapping[str, Any]) -> Rl:
