@@ -10,6 +10,7 @@ from typing import Any
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from thinkscore import Judge
+from thinkscore.engines._hf_text import Chat
 from thinkscore.grounding import Finding
 from thinkscore.lab import grounding
 from thinkscore.protocols._base import Protocol, agrees
@@ -32,11 +33,8 @@ def verdicts(
     """Draw k verdicts for each prompt; returns them and their lengths in tokens."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder)
-    ids = []
-    for prompt in asked:
-        messages = [{"role": message.role, "content": message.content} for message in prompt.messages]
-        read = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=True)
-        ids += [read["input_ids"]] * k
+    chat = Chat(tokenizer)
+    ids = [chat.ids(prompt.messages) for prompt in asked for _ in range(k)]
     seeds = [derive_seed("measure", seed, prompt.case.id, sample) for prompt in asked for sample in range(k)]
     drawn = decode(model, tokenizer, ids, seeds, MAX_TOKENS, temperature, 1.0, 1)
     texts = tokenizer.batch_decode(drawn, skip_special_tokens=True)

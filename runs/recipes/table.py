@@ -119,20 +119,29 @@ def _differences(by_kind: dict[str, list[dict[str, Any]]], cases: Sequence[Case]
     masks = {name: _mask(cases, group) for name, group in GROUPS.items() if name != "safety"}
     lines = [f"| arm - arm | {' | '.join(masks)} | by seed (all) |", "|---" * (len(masks) + 2) + "|"]
     for one, other in COMPARED:
-        a, b = (_mean(by_kind.get(kind, []), what) for kind in (one, other))
+        a, b = (_seeds(by_kind.get(kind, []), what) for kind in (one, other))
         if a is None or b is None:
             continue
-        cells = [_interval(a[mask] - b[mask]) for mask in masks.values()]
-        seeds = [scores(result, what) for result in by_kind[one]]
-        each = ", ".join(f"{100 * (seed - b).mean():+.1f}" for seed in seeds if seed is not None)
+        cells = [_interval(a[:, mask], b[:, mask]) for mask in masks.values()]
+        each = ", ".join(f"{100 * (seed - b.mean(0)).mean():+.1f}" for seed in a)
         lines.append(f"| {one} - {other} | {' | '.join(cells)} | {each} |")
     return lines
 
 
-def _interval(gain: Floats) -> str:
-    """Mean with a 95 % bootstrap interval over cases; bold where it excludes zero."""
+def _seeds(results: Sequence[dict[str, Any]], what: str) -> Floats | None:
+    """Return the share of right answers by seed and case, (S, N); None where it was not measured."""
+    known = [one for result in results if (one := scores(result, what)) is not None]
+    return np.stack(known) if known else None
+
+
+def _interval(a_SN: Floats, b_SN: Floats) -> str:
+    """Mean gain with a 95 % bootstrap interval over cases and, within each arm, seeds; bold where it excludes zero."""
     rng = np.random.default_rng(0)
-    means = [gain[rng.integers(len(gain), size=len(gain))].mean() for _ in range(RESAMPLES)]
+    means = []
+    for _ in range(RESAMPLES):
+        cases = rng.integers(a_SN.shape[1], size=a_SN.shape[1])
+        drawn = (arm[rng.integers(len(arm), size=len(arm))][:, cases].mean() for arm in (a_SN, b_SN))
+        means.append(next(drawn) - next(drawn))
     low, high = np.quantile(means, [0.025, 0.975])
-    said = f"{100 * gain.mean():+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
+    said = f"{100 * (a_SN.mean() - b_SN.mean()):+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
     return f"**{said}**" if low > 0 or high < 0 else said

@@ -21,7 +21,7 @@ from ..types import Case, Note, Scores, Tie, Trace, Verdict, Winner
 from ._arithmetic import Equation, equations
 from ._base import Finding, Kind
 from ._stated import implied, levelled
-from ._words import content, says, stands
+from ._words import LEAST, content, says, stands, told
 
 __all__ = [
     "Equation",
@@ -72,7 +72,7 @@ def follows(verdict: Verdict) -> list[Finding]:
 def quotes(verdict: Verdict, case: Case) -> list[Finding]:
     """Look for the words of each quote in the candidate that it is given to; a quote of nobody may be anybody's.
 
-    A quote of words that stand in nearly every text is None: it says nothing.
+    A quote is None if it says too little: one word, or words that stand in nearly every text, of a reply that has more.
     """
     texts = case.widened().candidates
     return [_quote(note, texts, verdict.order) for note in verdict.trace.evaluation if note.quote]
@@ -80,8 +80,9 @@ def quotes(verdict: Verdict, case: Case) -> list[Finding]:
 
 def _quote(note: Note, texts: Sequence[str], order: Sequence[int]) -> Finding:
     speakers = list(order) if note.candidate is None else [note.candidate]
-    if any(stands(note.text, texts[i]) for i in speakers):
-        ok, detail = (True, "") if says(note.text) else (None, "says nothing")
+    spoken = [texts[i] for i in speakers if stands(note.text, texts[i])]
+    if spoken:
+        ok, detail = (True, "") if any(says(note.text, text) for text in spoken) else (None, "says too little")
     else:
         others = [i for i in order if stands(note.text, texts[i])]
         ok, detail = False, f"stands in candidate {others[0]}" if others else "stands in no candidate"
@@ -110,6 +111,7 @@ def numbers(verdict: Verdict, case: Case) -> list[Finding]:
 def coverage(verdict: Verdict) -> list[Finding]:
     """Look for an evaluation of each candidate shown, and of each criterion within it.
 
+    What they are held against must be said first: a rubric, or two steps of a solution, that say something; else None.
     A criterion counts as addressed if a note names it or shares a word with it. If none does, but the notes are at
     least as many as the criteria, the words may be others: None.
     """
@@ -117,8 +119,8 @@ def coverage(verdict: Verdict) -> list[Finding]:
     if not any(True for _ in trace.lines()):
         return [Finding("covers", False, detail="there is no reasoning")]
     found = []
-    if not (trace.rubric or trace.solution):
-        found.append(Finding("covers", None, detail="neither criteria nor a solution"))
+    if not _measure(trace):
+        found.append(Finding("covers", None, detail="neither criteria nor two steps of a solution that say something"))
     noted = {note.candidate for note in trace.evaluation}
     for i in order:
         if i in noted or levelled(trace):
@@ -127,6 +129,13 @@ def coverage(verdict: Verdict) -> list[Finding]:
             seen = False if noted & set(order) else None
             found.append(Finding("covers", seen, i, detail="is not evaluated"))
     return found
+
+
+def _measure(trace: Trace) -> bool:
+    """Tell whether a trace says what it measures by: levels of given criteria, criteria of its own, or a solution."""
+    if levelled(trace) or len(told(*(item.text for item in trace.rubric))) >= LEAST:
+        return True
+    return len({line.text for line in trace.solution if len(told(line.text)) >= LEAST}) >= LEAST
 
 
 def _criteria(trace: Trace, candidate: int) -> Iterator[Finding]:

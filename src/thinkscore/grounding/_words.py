@@ -12,10 +12,12 @@ import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 
-__all__ = ["content", "says", "stands"]
+__all__ = ["content", "says", "stands", "told"]
 
 _TOKEN = re.compile(r"(?<![\w)\]])[-−]?\d+(?:[.,]\d+)*(?!\w)|\w+(?:['’]\w+)*|[=<>!]=|[=+%^&|~]")
 _ELLIPSIS = re.compile(r"\[?(?:\.{3,}|…)\]?")
+LEAST = 2
+"""Words that count, in what is to say anything."""
 # Words that stand in nearly every text: to quote them alone says nothing.
 _EMPTY = frozenset(
     re.findall(
@@ -61,10 +63,18 @@ def _in_order(parts: Sequence[str], spoken: str) -> bool:
     return bool(parts)
 
 
-def says(quote: str) -> bool:
-    """Tell whether a quote says anything: more than words that stand in nearly every text."""
-    words = _tokens(quote).split()
-    return (not words and _signs(quote) != "") or any(word not in _EMPTY for word in words)
+def told(*texts: str) -> set[str]:
+    """Return the words and numbers that say something: all but signs and words that stand in nearly every text."""
+    return {word for text in texts for word in _tokens(text).split() if word not in _EMPTY and word[-1].isalnum()}
+
+
+def says(quote: str, text: str) -> bool:
+    """Tell whether a quote says anything of a text: two words that count, or all that the text has of them.
+
+    In a script without blanks one word is a whole clause.
+    """
+    words = told(quote)
+    return len(words) >= min(LEAST, len(told(text))) or any(word[0] >= "\u2e80" for word in words)
 
 
 def content(text: str) -> set[str]:

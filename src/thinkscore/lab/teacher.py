@@ -31,9 +31,7 @@ class Flaws(msgspec.Struct, frozen=True):
     """Leaves out one of three or more criteria."""
 
 
-def judge(
-    case: Case, order: Sequence[int], flaws: Flaws, rng: random.Random
-) -> tuple[Trace, tuple[float | None, ...]]:
+def judge(case: Case, order: Sequence[int], flaws: Flaws, rng: random.Random) -> tuple[Trace, tuple[float | None, ...]]:
     """Return a trace and the score (1..10) of each candidate shown, as `oracle.judge` does.
 
     Raises `BadInput` if the case is not a lab case.

@@ -10,6 +10,7 @@ Axes: B rows of a batch, T positions.
 from __future__ import annotations
 
 import random
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -37,7 +38,7 @@ from ..types import Message
 from . import _run, _sft
 from ._progress import Progress
 
-__all__ = ["ByLength", "Held", "Reader", "Refused", "Sorted", "load_head", "optimizer", "values"]
+__all__ = ["ByLength", "Held", "Reader", "Refused", "Sorted", "check", "load_head", "optimizer", "padded", "values"]
 
 Measure = Callable[[list[float]], Mapping[str, float]]
 """Turns the values of all held-out rows into figures for the log."""
@@ -82,10 +83,10 @@ class Reader:
         limits = [max_length, getattr(config, "max_position_embeddings", None)]
         self._longest = min((limit for limit in limits if limit), default=None)
 
-    def ids(self, messages: Sequence[Message]) -> list[int] | str:
-        """Return the tokens of a conversation, or why it cannot be trained on."""
+    def ids(self, messages: Sequence[Message]) -> array[int] | str:
+        """Return the tokens of a conversation (4 bytes each), or why it cannot be trained on."""
         try:
-            ids = list(self._chat.ids(messages, answer=False))
+            ids = array("i", self._chat.ids(messages, answer=False))
         except BadInput as error:
             return str(error)
         if self._loses(messages):
@@ -121,33 +122,38 @@ def load_head(model: str | Path, settings: _run.Settings) -> PreTrainedModel:
     return get_peft_model(loaded, adapter)
 
 
+def check(settings: _run.Settings, muon_lr: float) -> None:
+    """Raise `BadInput` for settings that no trainer could start with: to be called before OUT is claimed."""
+    if muon_lr and settings.lora:
+        raise BadInput("--muon-lr drives whole matrices; with --lora there are none to drive")
+
+
 def optimizer(model: PreTrainedModel, settings: _run.Settings, muon_lr: float) -> Any:
     """Return Muon with this rate for hidden matrices, AdamW for the rest; (None, None) leaves it to the trainer."""
     if not muon_lr:
         return None, None
-    if settings.lora:
-        raise BadInput("--muon-lr drives whole matrices; with --lora there are none to drive")
     return _sft.MuonAdamW(model, settings, muon_lr), None
 
 
 class Sorted(Sampler[int]):
     """Draws rows in a new random order each epoch, those of like length together, so that little is padding.
 
-    Orders derive from (seed, epoch): a resumed run meets the same batches.
+    Orders derive from (seed, epoch): a resumed run meets the same batches. The epoch is asked for when an order begins:
+    what accelerate tells a sampler (`set_epoch`) is lost in a run of several processes that is resumed within an epoch.
     """
 
+    epoch: Callable[[], int]
+    """Says which epoch it is, from 0."""
+
     def __init__(self, lengths: Sequence[int], batch: int, seed: int) -> None:
-        self._lengths, self._batch, self._seed, self._epoch = lengths, batch, seed, 0
+        self._lengths, self._batch, self._seed = lengths, batch, seed
+        self.epoch = lambda: 0
 
     def __len__(self) -> int:
         return len(self._lengths)
 
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the order; the trainer calls it."""
-        self._epoch = epoch
-
     def __iter__(self) -> Iterator[int]:
-        rng = random.Random(f"{self._seed} {self._epoch}")
+        rng = random.Random(f"{self._seed} {self.epoch()}")
         order = rng.sample(range(len(self)), len(self))
         wide = self._batch * CHUNK
         for start in range(0, len(order), wide):
@@ -159,7 +165,7 @@ class Sorted(Sampler[int]):
                 yield from batch
 
 
-def values(model: torch.nn.Module, rows: Sequence[Sequence[int]], pad: int, tokens: int = 8192) -> list[float]:
+def values(model: torch.nn.Module, rows: Sequence[array[int]], pad: int, tokens: int = 8192) -> list[float]:
     """Return the head's value of each row, in order, from batches of about `tokens` tokens."""
     training = model.training
     model.eval()
@@ -178,12 +184,11 @@ def values(model: torch.nn.Module, rows: Sequence[Sequence[int]], pad: int, toke
     return found
 
 
-def padded(rows: Sequence[Sequence[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pad rows on the right; returns tokens and mask."""
-    width = max(map(len, rows))
-    ids_BT = torch.tensor([[*row, *[pad] * (width - len(row))] for row in rows])
-    mask_BT = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
-    return ids_BT, mask_BT
+def padded(rows: Sequence[Any], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pad rows of tokens on the right; returns tokens and mask."""
+    ids_BT = _sft.padded([_sft.Row(row, 0) for row in rows], pad)["input_ids"]
+    lengths_B1 = torch.tensor([[len(row)] for row in rows])
+    return ids_BT, (torch.arange(ids_BT.shape[1]) < lengths_B1).long()
 
 
 class Held(TrainerCallback):
@@ -193,7 +198,7 @@ class Held(TrainerCallback):
     an interrupted run had found before its last checkpoint is found again.
     """
 
-    def __init__(self, rows: Sequence[Sequence[int]], measure: Measure, best_by: str = "") -> None:
+    def __init__(self, rows: Sequence[array[int]], measure: Measure, best_by: str = "") -> None:
         self._rows, self._measure, self._best_by = rows, measure, best_by
         self.trainer: Trainer
         """Set once there is one."""
@@ -216,7 +221,7 @@ class Held(TrainerCallback):
         model = self.trainer.model
         found = self._measure(values(model, self._rows, model.config.get_text_config().pad_token_id))
         self.trainer.log({f"held_out_{name}": value for name, value in found.items()})
-        if self._best_by and state.is_world_process_zero:
+        if self._best_by in found and state.is_world_process_zero:
             self._keep(found[self._best_by], state)
 
     def _keep(self, reached: float, state: TrainerState) -> None:
@@ -252,6 +257,7 @@ class ByLength:
     def ready(self: Any, sampler: Sorted, settings: _run.Settings, held: Held | None) -> None:
         """Set what a trainer needs before it trains."""
         self.sampler = sampler
+        sampler.epoch = lambda: int(self.state.epoch or 0)
         self.remove_callback(PrinterCallback)
         if settings.progress:
             self.add_callback(Progress())

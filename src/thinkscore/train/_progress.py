@@ -48,13 +48,19 @@ class Progress(TrainerCallback):
     def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, Any] | None = None, **more: Any) -> None:
         if not (logs and state.is_world_process_zero):
             return
-        self.latest |= {name: f"{value:.3g}" for name, value in _said(logs).items()}
+        said = _said(logs)
+        self.latest |= {name: f"{value:.3g}" for name, value in said.items()}
         if self.bar is not None:
             self.bar.set_postfix(self.latest)
-        elif state.global_step == state.max_steps or state.global_step - self.told >= state.max_steps / LINES:
+        elif "held-out" in said or (said and self._due(state)):
             self.told = state.global_step
-            said = ", ".join(f"{name} {value}" for name, value in self.latest.items())
-            print(f"update {state.global_step} of {state.max_steps}: {said}", file=sys.stderr, flush=True)
+            line = ", ".join(f"{name} {value}" for name, value in self.latest.items())
+            print(f"update {state.global_step} of {state.max_steps}: {line}", file=sys.stderr, flush=True)
+
+    def _due(self, state: Any) -> bool:
+        """Tell whether it is time for a line."""
+        late = state.global_step - self.told >= state.max_steps / LINES
+        return bool(late or state.global_step == state.max_steps)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         if self.bar is not None:

@@ -157,7 +157,7 @@ def _unstated(found: Sequence[Finding], order: Sequence[int]) -> set[Kind]:
     """Name the checks that a trace escapes by silence: a verdict that nothing leads to, a candidate nobody quotes."""
     escaped: set[Kind] = {finding.kind for finding in found if finding.ok is None and finding.kind in _OWED}
     quoted = {finding.candidate for finding in found if finding.kind == "quotes" and finding.ok}
-    return escaped if None in quoted or set(order) <= quoted else escaped | {"quotes"}
+    return escaped if set(order) <= quoted else escaped | {"quotes"}
 
 
 def reasons(protocol: Protocol) -> bool:

@@ -12,6 +12,7 @@ case, which is what choosing among votes needs. A model that only knows which ca
 from __future__ import annotations
 
 import json
+from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -69,6 +70,10 @@ def train_meta(
     """
     options = options or Options()
     form_of(options.form)
+    if options.keep_best and not options.held_out:
+        raise BadInput("the best epoch can be told by held-out traces only; hold a share of prompts out (--held-out)")
+    _head.check(settings, options.muon_lr)
+    config = TrainingArguments(**_run.arguments(settings, out), remove_unused_columns=False)
     reader, refused = _head.Reader(model, options.max_length), refused or _head.Refused()
     seen = len(rows) + refused.counts.total()
     read = [(row, reader.ids(row.messages)) for row in rows]
@@ -82,7 +87,7 @@ def train_meta(
     _check([row for row, _ in sides[0]], [row for row, _ in sides[1]], options.held_out)
     checkpoint = _run.begin(out, _recipe(model, rows, settings, options))
     if not _run.done(out):
-        _train(model, sides[0], sides[1], reader, settings, options, out, checkpoint)
+        _train(model, sides[0], sides[1], reader, settings, options, config, out, checkpoint)
     return msgspec.json.decode((out / "report.json").read_bytes(), type=Report)
 
 
@@ -92,7 +97,8 @@ def _is_held(group: str, share: float, seed: int) -> bool:
 
 def _check(rows: Sequence[Labelled], held: Sequence[Labelled], share: float) -> None:
     """Raise `BadInput` unless there is something to learn, and something to measure it on."""
-    for side, some in (("to train on", rows), ("held out", held if share else rows)):
+    read = [row for row in held if row.readable]  # others cast no vote: nothing is measured on them
+    for side, some in (("to train on", rows), ("held out with a verdict", read))[: 2 if share else 1]:
         right = sum(row.right for row in some)
         if right in {0, len(some)}:
             raise BadInput(
@@ -114,7 +120,7 @@ def _recipe(
     }
 
 
-Row = tuple[Labelled, list[int]]
+Row = tuple[Labelled, "array[int]"]
 
 
 def _train(
@@ -124,6 +130,7 @@ def _train(
     reader: _head.Reader,
     settings: _run.Settings,
     options: Options,
+    config: TrainingArguments,
     out: Path,
     checkpoint: str | None,
 ) -> None:
@@ -132,9 +139,9 @@ def _train(
     network.config.get_text_config().pad_token_id = pad  # the head reads the last token that is none
     trainer = _Trainer(
         model=network,
-        args=TrainingArguments(**_run.arguments(settings, out), remove_unused_columns=False),
+        args=config,
         train_dataset=_dataset(rows, options.balanced),
-        data_collator=_Collator(pad),
+        data_collator=_Collator([ids for _, ids in rows], pad),
         processing_class=reader.tokenizer,
         optimizers=_head.optimizer(network, settings, options.muon_lr),
     )
@@ -193,19 +200,17 @@ class _Trainer(_head.ByLength, Trainer):
 def _dataset(rows: Sequence[Row], balanced: bool) -> Dataset:
     right = [row.right for row, _ in rows]
     weights = balance(right) if balanced else {True: 1.0, False: 1.0}
-    return Dataset.from_dict(
-        {"ids": [ids for _, ids in rows], "right": right, "weight": [weights[one] for one in right]}
-    )
+    return Dataset.from_dict({"place": list(range(len(rows))), "right": right, "weight": [weights[one] for one in right]})
 
 
 class _Collator:
-    """Turns rows into one padded batch."""
+    """Turns places of rows into one padded batch."""
 
-    def __init__(self, pad: int) -> None:
-        self._pad = pad
+    def __init__(self, rows: Sequence[array[int]], pad: int) -> None:
+        self._rows, self._pad = rows, pad
 
     def __call__(self, items: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        ids_BT, mask_BT = _head.padded([item["ids"] for item in items], self._pad)
+        ids_BT, mask_BT = _head.padded([self._rows[item["place"]] for item in items], self._pad)
         return {
             "input_ids": ids_BT,
             "attention_mask": mask_BT,

@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import json
 import math
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
+import torch
 from datasets import Dataset
 from trl import RewardConfig, RewardTrainer
 
@@ -26,7 +28,7 @@ from ..protocols._base import agrees
 from ..types import Case, Message, Scores, content_hash
 from . import _head, _run
 
-__all__ = ["DEFAULTS", "Options", "Pair", "pairs", "train_scalar"]
+__all__ = ["DEFAULTS", "Options", "Pair", "Pairs", "pairs", "train_scalar"]
 
 DEFAULTS: Mapping[str, Any] = {"learning_rate": 1e-5, "batch_size": 128, "schedule": "cosine", "warmup": 0.03}
 """Ours; none of the papers that we follow publishes its scalar recipe."""
@@ -51,20 +53,29 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Leave out rows that cannot be trained on, counted, where else they are refused."""
 
 
-class Pair(msgspec.Struct, frozen=True):
+class Pair(NamedTuple):
     """A better and a worse reply to one conversation."""
 
-    chosen_ids: list[int]
-    """Tokens of the whole conversation with the better reply."""
-    rejected_ids: list[int]
-    """The same with the worse one."""
+    better: int
+    """Place of the better one among the rows."""
+    worse: int
+    """Place of the worse one."""
     margin: float
     """By how much gold tells them apart, in its own unit."""
 
 
-def pairs(cases: Iterable[Case], reader: _head.Reader, refused: _head.Refused) -> list[Pair]:
+class Pairs(NamedTuple):
+    """Pairs of rows: each row is kept once, however many pairs it is in."""
+
+    rows: list[array[int]]
+    """Tokens of whole conversations, one for each candidate."""
+    pairs: list[Pair]
+    """Which of them is better than which."""
+
+
+def pairs(cases: Iterable[Case], reader: _head.Reader, refused: _head.Refused) -> Pairs:
     """Make every pair of unequal gold of every case; what cannot be trained on is counted in `refused`."""
-    found: list[Pair] = []
+    found = Pairs([], [])
     for case in cases:
         rows = _rows(case, reader)
         gold = case.gold
@@ -72,16 +83,15 @@ def pairs(cases: Iterable[Case], reader: _head.Reader, refused: _head.Refused) -
             lacking = "without gold" if gold is None else "with equal gold for all candidates"
             refused.add(rows if isinstance(rows, str) else lacking, case.id)
             continue
-        found += [
-            Pair(rows[i], rows[k], gold[i] - gold[k])
-            for i in range(len(rows))
-            for k in range(len(rows))
-            if gold[i] > gold[k]
-        ]
+        start, places = len(found.rows), range(len(rows))
+        found.rows.extend(rows)
+        found.pairs.extend(
+            Pair(start + i, start + k, gold[i] - gold[k]) for i in places for k in places if gold[i] > gold[k]
+        )
     return found
 
 
-def _rows(case: Case, reader: _head.Reader) -> list[list[int]] | str:
+def _rows(case: Case, reader: _head.Reader) -> list[array[int]] | str:
     """Return the tokens of the conversation with each candidate, or why there are none."""
     if any(not candidate.strip() for candidate in case.candidates):
         return "with an empty candidate"
@@ -104,16 +114,18 @@ def train_scalar(
     cases, held_out, options = list(cases), list(held_out), options or Options()
     if options.keep_best and not held_out:
         raise BadInput("the best epoch can be told by held-out cases only; give --held-out FILE")
+    _head.check(settings, options.muon_lr)
+    config = _config(settings, options, out)
     reader, refused = _head.Reader(model, options.max_length), _head.Refused()
-    rows = pairs(cases, reader, refused)
+    known = pairs(cases, reader, refused)
     refused.settle(len(cases), "cases", options.drop)
     callback = _held(held_out, reader, options)
     checkpoint = _run.begin(out, _recipe(model, cases, held_out, settings, options))
     if _run.done(out):
         return _told(out)
     network = _head.load_head(model, settings)
-    trainer = make_trainer(network, rows, reader, settings, options, out)
-    lengths = [max(len(row.chosen_ids), len(row.rejected_ids)) for row in rows]
+    trainer = make_trainer(network, known, reader, settings, options, config)
+    lengths = [max(len(known.rows[pair.better]), len(known.rows[pair.worse])) for pair in known.pairs]
     trainer.ready(_head.Sorted(lengths, settings.micro_batch, settings.seed), settings, callback)
     trainer.train(resume_from_checkpoint=checkpoint)
     if callback is not None:
@@ -145,22 +157,50 @@ class _Trainer(_head.ByLength, RewardTrainer):
     """TRL's trainer on rows of like length."""
 
 
-def make_trainer(
-    network: Any, rows: Sequence[Pair], reader: _head.Reader, settings: _run.Settings, options: Options, out: Path
-) -> _Trainer:
-    columns = {name: [getattr(row, name) for row in rows] for name in ("chosen_ids", "rejected_ids")}
-    if options.margin:
-        columns["margin"] = [options.margin * row.margin for row in rows]
-    config = RewardConfig(
+class _Collator:
+    """Turns pairs into one padded batch: the better rows, then the worse ones."""
+
+    def __init__(self, rows: Sequence[array[int]], pad: int) -> None:
+        self._rows, self._pad = rows, pad
+
+    def __call__(self, items: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        chosen = [self._rows[item[name]] for name in ("chosen_ids", "rejected_ids") for item in items]
+        ids_BT, mask_BT = _head.padded(chosen, self._pad)
+        batch = {"input_ids": ids_BT, "attention_mask": mask_BT}
+        if "margin" in items[0]:
+            batch["margin"] = torch.tensor([item["margin"] for item in items])
+        return batch
+
+
+def _config(settings: _run.Settings, options: Options, out: Path) -> RewardConfig:
+    return RewardConfig(
         **_run.arguments(settings, out),
         max_length=None,  # what is too long was told already
         center_rewards_coefficient=options.centering or None,
         pad_to_multiple_of=None,
     )
+
+
+def make_trainer(
+    network: Any,
+    known: Pairs,
+    reader: _head.Reader,
+    settings: _run.Settings,
+    options: Options,
+    config: RewardConfig,
+) -> _Trainer:
+    # TRL takes rows with these names as ready; ours hold the places of the tokens, which the collator looks up.
+    columns: dict[str, list[Any]] = {
+        "chosen_ids": [pair.better for pair in known.pairs],
+        "rejected_ids": [pair.worse for pair in known.pairs],
+    }
+    if options.margin:
+        columns["margin"] = [options.margin * pair.margin for pair in known.pairs]
     return _Trainer(
         model=network,
         args=config,
         train_dataset=Dataset.from_dict(columns),
+        data_collator=_Collator(known.rows, reader.tokenizer.pad_token_id),
         processing_class=reader.tokenizer,
         optimizers=_head.optimizer(network, settings, options.muon_lr),
     )
@@ -171,7 +211,8 @@ def _held(cases: Sequence[Case], reader: _head.Reader, options: Options) -> _hea
     if not cases:
         return None
     known = [case for case in cases if case.gold is not None and len(case.candidates) > 1]
-    refused, rows, judged = _head.Refused(), list[list[int]](), list[Case]()
+    refused, judged = _head.Refused(), list[Case]()
+    rows: list[array[int]] = []
     for case in known:
         found = _rows(case, reader)
         if isinstance(found, str):

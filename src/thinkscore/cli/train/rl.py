@@ -100,7 +100,7 @@ def rl(
     rl = _plan({"check_every": 10 if held_out else 0, **plan})
     settings = settings_of(given, {"batch_size": rl.prompts * rl.group, **loop})
     asked, template = protocol or named.get("protocol", "rm_r1"), template or named.get("template")
-    worded = f" --template {template}" if template else ""
+    worded = f" --template {template}" if template not in (None, "own") else ""
     reward = _reward(asked, template, {"rule": _rule(named), **paid}, rl)
     for note in known.notes("rl") if known else []:
         typer.echo(f"note: {note}", err=True)
