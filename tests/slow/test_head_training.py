@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -47,7 +48,7 @@ def command(folder: Path, out: Path, recipe: str) -> list[str]:
     more = "--model base --lr 1e-2 --batch-size 8 --micro-batch 4 --epochs 8 --schedule cosine --threads 1"
     optimizer = "" if recipe == "meta" else "--muon-lr 0.01 --keep-best"
     arguments = f"train {recipe} {rows[recipe]} {more} {optimizer} --save-steps 7 --out {out}".split()
-    return [sys.executable, "-c", "from thinkscore.cli import main; main()", *arguments]
+    return [sys.executable, "-m", "thinkscore", *arguments]
 
 
 def result(out: Path) -> tuple[str, list[dict[str, float]]]:
@@ -56,23 +57,40 @@ def result(out: Path) -> tuple[str, list[dict[str, float]]]:
     return hashlib.sha256((out / "model.safetensors").read_bytes()).hexdigest(), measured
 
 
-@pytest.mark.parametrize("recipe", ["scalar", "meta"])
-def test_a_killed_training_goes_on_to_the_same_weights(folder: Path, tmp_path: Path, recipe: str) -> None:
-    env = {"PYTHONPATH": str(SRC), "OMP_NUM_THREADS": "1", "PATH": ""}
-    started = {"cwd": folder, "env": env, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    subprocess.run(command(folder, tmp_path / "whole", recipe), check=True, **started)  # type: ignore[call-overload]
+def started(folder: Path, out: Path, recipe: str, processes: int) -> list[subprocess.Popen[bytes]]:
+    """Start what a launcher would: each process is ours to kill."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    common = {"PYTHONPATH": str(SRC), "OMP_NUM_THREADS": "1", "PATH": ""}
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
+    ranks = [{"RANK": str(k), "LOCAL_RANK": str(k), **shared} if processes > 1 else {} for k in range(processes)]
+    words, quiet = command(folder, out, recipe), subprocess.DEVNULL
+    return [subprocess.Popen(words, cwd=folder, env=common | rank, stdout=quiet, stderr=quiet) for rank in ranks]
+
+
+@pytest.mark.parametrize(("recipe", "processes", "saves"), [("scalar", 1, (7, 28)), ("meta", 1, (7, 28)),
+                                                            ("scalar", 2, (7,))])  # fmt: skip
+def test_a_killed_training_goes_on_to_the_same_weights(
+    folder: Path, tmp_path: Path, recipe: str, processes: int, saves: tuple[int, ...]
+) -> None:
+    """The saves are within an epoch, whose order must be met again."""
+    assert [process.wait() for process in started(folder, tmp_path / "whole", recipe, processes)] == [0] * processes
     out = tmp_path / "killed"
-    for saved in (7, 28):
-        with subprocess.Popen(command(folder, out, recipe), **started) as process:  # type: ignore[call-overload]
-            deadline = time.monotonic() + 120
-            while not (out / f"trainer/checkpoint-{saved}").is_dir():
-                assert process.poll() is None
-                assert time.monotonic() < deadline
-                time.sleep(0.005)
-            time.sleep(0.03)  # somewhere between two saves
+    for saved in saves:
+        running = started(folder, out, recipe, processes)
+        deadline = time.monotonic() + 120
+        while not (out / f"trainer/checkpoint-{saved}/trainer_state.json").is_file():  # its last file
+            assert {process.poll() for process in running} == {None}
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        time.sleep(0.03)  # somewhere between two saves
+        for process in running:
             process.kill()
+        for process in running:
+            process.wait()
         assert not (out / "log.jsonl").exists()
-    subprocess.run(command(folder, out, recipe), check=True, **started)  # type: ignore[call-overload]
+    assert [process.wait() for process in started(folder, out, recipe, processes)] == [0] * processes
     assert result(out) == result(tmp_path / "whole")
     assert not (out / "trainer").exists()
 

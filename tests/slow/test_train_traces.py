@@ -76,7 +76,7 @@ def test_one_command_makes_a_judge_of_a_preference_file_and_a_model(base, pairs,
     assert (tmp_path / "given" / "model.safetensors").read_bytes() == (out / "model.safetensors").read_bytes()
 
     sided = ["train", "distill", pairs, "--model", base, "--teacher", "labels", "--out", tmp_path / "sided"]
-    refused = thinkscore(*sided, "--orders", "file")
+    refused = thinkscore(*sided, "--orders", "as_is")
     assert refused.returncode == 2
     assert "in all 24 cases the best candidate is number 1" in refused.stderr
 

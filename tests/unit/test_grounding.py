@@ -183,9 +183,23 @@ def test_a_quote_of_the_other_is_told_as_such() -> None:
     assert quoted("14 pears", None).ok is True
 
 
-def test_words_that_stand_everywhere_say_nothing() -> None:
-    assert quoted("has").ok is None
-    assert quoted("has 14").ok is True
+@pytest.mark.parametrize(
+    ("quote", "ok"),
+    [("has", None), ("14", None), ("has 14", None), ("14 pears", True), ("Ana", None), ("Ana has 14", True)],
+)
+def test_one_word_or_words_that_stand_everywhere_say_too_little(quote: str, ok: bool | None) -> None:
+    assert quoted(quote).ok is ok
+
+
+@pytest.mark.parametrize(
+    ("reply", "quote", "ok"),
+    [("It is 4.", "4", True), ("It is 4.", "is", None), ("4 = 4", "= 4", True), ("!?", "!?", True),
+     ("sum 4", "4", None), ("梨剩下四个。很多", "梨剩下四个", True)],
+)  # fmt: skip
+def test_all_that_a_short_reply_says_is_enough(reply: str, quote: str, ok: bool | None) -> None:
+    case = Case("c", CASE.messages, (reply, "no"))
+    (finding,) = quotes(verdict(evaluation=(Note(quote, candidate=0, quote=True),)), case)
+    assert finding.ok is ok
 
 
 def test_anchors_can_be_quoted() -> None:
@@ -276,6 +290,29 @@ def test_a_wrong_sum_of_the_case_may_be_told() -> None:
 RUBRIC = (Criterion("names every ingredient", (1, 5), 3.0), Criterion("friendly tone", (6, 9), 1.0))
 
 
+STEPS = (Line("14 - 4 = 10"), Line("10 / 2 = 5"))
+
+
+@pytest.mark.parametrize(
+    ("sections", "told"),
+    [
+        ({"solution": STEPS}, True),
+        ({"solution": (Line("Ana starts with 14. Then 4 are eaten."),)}, True),
+        ({"solution": STEPS[:1]}, False),
+        ({"solution": STEPS[:1] * 2}, False),
+        ({"solution": (Line("x"), Line("y"))}, False),
+        ({"rubric": (Criterion("accuracy"), Criterion("clarity"))}, True),
+        ({"rubric": (Criterion("right sum"),)}, True),
+        ({"rubric": (Criterion("sum", weight=1.0),)}, False),
+        ({"rubric": (Criterion("sum", weight=1.0, met=(1.0, 0.0)),)}, True),
+        ({}, False),
+    ],
+)
+def test_what_candidates_are_held_against_must_be_said(sections: dict[str, object], told: bool) -> None:
+    found = coverage(verdict(evaluation=said("right sum, accuracy, clarity", "no"), **sections))
+    assert any(f.detail.startswith("neither criteria") for f in found) is not told
+
+
 def covered(*texts: str, **sections: object) -> list[bool | None]:
     return [f.ok for f in coverage(verdict(evaluation=said(*texts), **sections))]
 
@@ -301,7 +338,7 @@ def test_a_remark_on_none_in_particular_counts_for_both() -> None:
 
 
 def test_a_candidate_without_evaluation_is_found() -> None:
-    (finding,) = (f for f in coverage(verdict(solution=(Line("4"),), evaluation=said("fine"))) if not f.ok)
+    (finding,) = (f for f in coverage(verdict(solution=STEPS, evaluation=said("fine"))) if not f.ok)
     assert finding == Finding("covers", False, 1, detail="is not evaluated")
 
 

@@ -135,7 +135,8 @@ def _measure(trace: Trace) -> bool:
     """Tell whether a trace says what it measures by: levels of given criteria, criteria of its own, or a solution."""
     if levelled(trace) or len(told(*(item.text for item in trace.rubric))) >= LEAST:
         return True
-    return len({line.text for line in trace.solution if len(told(line.text)) >= LEAST}) >= LEAST
+    steps = {step for line in trace.solution for step in re.split(r"(?<=[.;!?])\s", line.text)}
+    return sum(len(told(step)) >= LEAST for step in steps) >= LEAST
 
 
 def _criteria(trace: Trace, candidate: int) -> Iterator[Finding]:

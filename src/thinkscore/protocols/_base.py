@@ -88,7 +88,7 @@ class Protocol(ABC):
 
     def identity(self) -> dict[str, object]:
         """Return all that the prompts and the reading hang on, for a recipe that goes on with the same."""
-        template = None if self.template is None else self.template.name
+        template = None if self.template is None else self.template.described()
         return {"id": self.id, "template": template, "guard": self.guard, "parser": self.parser, **self.settings()}
 
     def instructions(self) -> str:

@@ -184,7 +184,7 @@ def values(model: torch.nn.Module, rows: Sequence[array[int]], pad: int, tokens:
     return found
 
 
-def padded(rows: Sequence[Any], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+def padded(rows: Sequence[array[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Pad rows of tokens on the right; returns tokens and mask."""
     ids_BT = _sft.padded([_sft.Row(row, 0) for row in rows], pad)["input_ids"]
     lengths_B1 = torch.tensor([[len(row)] for row in rows])

@@ -47,6 +47,10 @@ RL = ("prompts", "group", "iterations", "beta", "clip_low", "clip_high", "loss",
 """Names that `rl.Rl` has as well."""
 
 
+FIXED = {"packing": False, "kl": "k3", "reference": "start", "too_long": "drop", "entropy": 0.0}
+"""What every recipe does, whatever a preset says."""
+
+
 class _Row(NamedTuple):
     """A value as the table writes it."""
 
@@ -119,7 +123,10 @@ class Preset(msgspec.Struct, frozen=True):
         return loop, {name: found[name] for name in (*RL, *told)}
 
     def notes(self, stage: str) -> list[str]:
-        """Say of every value that is not published what it is and how it came about, unknown ones first."""
+        """Say of every value that is not published what it is and how it came about, unknown ones first.
+
+        And what was published and is not done here.
+        """
         found = {**self.model, **self.stage(stage)}
         lines = []
         unknown = [f"{name} {value}" for name, value in found.items() if value.standing == "unknown"]
@@ -131,7 +138,8 @@ class Preset(msgspec.Struct, frozen=True):
                 remark = f" ({value.remark})" if value.remark else ""
                 by_source.setdefault(value.source, []).append(f"{name} {value}{remark}")
         lines += [f"{self.name}, {stage}: inferred from {src}: {'; '.join(said)}" for src, said in by_source.items()]
-        return lines
+        other = [f"{name} {value}" for name, value in found.items() if value.value != FIXED.get(name, value.value)]
+        return [*lines, f"{self.name}, {stage}: not done here: {'; '.join(other)}"] if other else lines
 
 
 def preset(name: str) -> Preset:

@@ -24,6 +24,7 @@ from ..seeds import derive_seed
 from ..types import Case
 from ._grpo import Block, Row
 from ._rewards import Reward
+from ._usable import unusable
 
 __all__ = ["Orders", "Shown", "dataset", "shown", "spare", "usable"]
 
@@ -37,11 +38,8 @@ def usable(
 ) -> tuple[list[Case], Counter[str]]:
     """Return the cases that can be trained on, and how many others there are by reason. Raises `BadInput` for none."""
     kept, left, chat = [], Counter[str](), Chat(copy(tokenizer))
-    least, most = reward.protocol.arity
     for case in cases:
-        problem = reward.unusable(case)
-        if problem is None and not least <= len(case.candidates) <= most:
-            problem = f"has {len(case.candidates)} candidates, {reward.protocol.id} takes {least} to {most}"
+        problem = unusable(case, reward.protocol) or reward.unusable(case)
         if problem is None and _length(reward.protocol, case, chat) > max_prompt:
             problem = f"makes a prompt of more than {max_prompt} tokens"
         if problem is None:

@@ -199,7 +199,10 @@ def finish(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, out: Path) -> N
 
 
 def load_tokenizer(model: str | Path) -> PreTrainedTokenizerBase:
-    """Load a model's tokenizer. Raises `EngineUnavailable` if there is none, `BadInput` without a chat template."""
+    """Load a model's tokenizer.
+
+    Raises `EngineUnavailable` if there is none, `BadInput` if it has no chat template or no end token.
+    """
     try:
         tokenizer = AutoTokenizer.from_pretrained(model)
     except Exception as error:  # transformers and tokenizers raise their own
@@ -208,6 +211,8 @@ def load_tokenizer(model: str | Path) -> PreTrainedTokenizerBase:
         ) from error
     if tokenizer.chat_template is None:
         raise BadInput(f"the tokenizer of {model} has no chat template; add chat_template.jinja to its folder")
+    if tokenizer.eos_token is None:
+        raise BadInput(f"the tokenizer of {model} has no end token; set eos_token")
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer

@@ -26,7 +26,7 @@ from ..seeds import derive_seed
 from ._progress import Progress
 from ._run import Settings, arguments, lora, start
 
-__all__ = ["IGNORED", "MuonAdamW", "Row", "batches", "padded", "train"]
+__all__ = ["IGNORED", "MuonAdamW", "Row", "batches", "check_passes", "padded", "train"]
 
 IGNORED = -100
 CHUNK = 1000
@@ -35,7 +35,7 @@ CHUNK = 1000
 class Row(NamedTuple):
     """One training text as tokens."""
 
-    ids: list[int]
+    ids: Sequence[int]
     """All tokens."""
     start: int
     """First position that is trained; what comes before is only read."""
@@ -172,6 +172,13 @@ class _Trainer(SFTTrainer):
         Trainer._save_checkpoint(self, model, trial)  # TRL's writes a model card as well
 
 
+def check_passes(settings: Settings, batch_tokens: int = 0) -> None:
+    """Raise `BadInput` if a batch cannot be cut into passes as the settings say."""
+    if batch_tokens and settings.micro_batch != 1:
+        raise BadInput("a forward pass is measured in rows or in tokens; give a micro batch or tokens, not both")
+    _ = settings.accumulation  # raises
+
+
 def train(
     model: PreTrainedModel,
     rows: Sequence[Row],
@@ -189,8 +196,7 @@ def train(
     tokens, padding included, and `batch_size` counts passes. The same seed, machine and thread count give the same
     weights, killed and resumed or not.
     """
-    if batch_tokens and settings.micro_batch != 1:
-        raise BadInput("a forward pass is measured in rows or in tokens; give a micro batch or tokens, not both")
+    check_passes(settings, batch_tokens)
     start(settings)
     set_seed(settings.seed)
     order = _order(rows, settings, batch_tokens)

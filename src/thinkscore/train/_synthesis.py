@@ -15,15 +15,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import msgspec
 
 from ..budget import Budget
 from ..data import write_rows
 from ..errors import BadInput
-from ..judge import Judge
+from ..judge import Judge, make_engine
 from ..protocols._base import Protocol, Readout, agrees
+from ..protocols._text import whole
 from ..scaling._base import Ask, State, Stop, Strategy, balanced_order
 from ..scaling.vote import Vote
 from ..types import (
@@ -38,13 +39,15 @@ from ..types import (
     Scores,
     Trace,
     Verdict,
+    content_hash,
 )
 from ._leaks import leak
+from ._usable import best, check_sides, unusable
 
-__all__ = ["Report", "Synthesis", "TraceRow", "Traced", "hint", "synthesize", "traced"]
+__all__ = ["LOST", "Report", "Synthesis", "TraceRow", "Traced", "check", "hint", "synthesize", "traced"]
 
-ONE_SIDED = 10
-"""So many verdicts for one and the same place are no accident."""
+LOST = 0.01
+"""Share of the calls that may stay without an answer."""
 
 
 class Synthesis(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,8 +65,8 @@ class Synthesis(msgspec.Struct, frozen=True, kw_only=True):
     """Rejection: whether one more sample per case gets the hint."""
     drop_easy: bool = True
     """Rejection: whether a case whose samples are all right is dropped."""
-    orders: Literal["balanced", "file"] = "balanced"
-    """How candidates are shown: in an order drawn from (seed, case id), or in that of the case."""
+    orders: Literal["balanced", "as_is"] = "balanced"
+    """How candidates are shown: in an order drawn from (seed, case id), or as the case has them."""
     seed: int = 0
     sampling: Sampling = Sampling()
     """How the teacher draws."""
@@ -104,6 +107,8 @@ class Report(msgspec.Struct):
     """Traces, by source."""
     dropped: dict[str, int] = {}
     """Samples that are no traces, by reason."""
+    source: str = ""
+    """Hash of cases, protocol and settings that the traces were made from; empty if nobody noted it."""
 
     def lines(self) -> Iterator[str]:
         """Say it in words."""
@@ -125,27 +130,45 @@ def traced(
     out: Path,
     tell: Callable[[str], object] = lambda line: None,
     budget: Budget | None = None,
+    lost: float = LOST,
 ) -> tuple[list[Traced], Report]:
     """Read OUT/traces.jsonl, or synthesize it with its journals and its report (OUT/synthesis.json).
 
-    Raises `BadInput` if nothing is worth training on.
+    Raises `BadInput`, and writes no traces, if none is worth training on or more than the share `lost` of the calls
+    was not answered; and if those in OUT were made from something else.
     """
     file, told = out / "traces.jsonl", out / "synthesis.json"
-    if not (file.is_file() and told.is_file()):
-        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-            raise BadInput(f"several processes cannot write {file}; make the traces first, in one (--only-traces)")
-        rows, report = synthesize(cases, protocol, synthesis, out / "teacher.journal", budget)
+    source = content_hash([cases, protocol.identity(), synthesis])
+    if not made(out):
+        rows, report = synthesize(cases, protocol, synthesis, out / "teacher.journal", budget, lost)
+        if not rows:
+            raise BadInput(f"no trace was kept: {'; '.join(report.lines())}; nothing was written; try another teacher")
+        report.source = source
         with write_rows(file) as write:
             for row in rows:
                 write(row)
         told.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
     rows = [msgspec.json.decode(line, type=Traced) for line in file.read_bytes().splitlines()]
     report = msgspec.json.decode(told.read_bytes(), type=Report)
+    if report.source and report.source != source:
+        raise BadInput(f"{file} was made from other cases or settings; give another --out, or delete it")
     for line in report.lines():
         tell(line)
-    if not rows:
-        raise BadInput("no trace was kept: " + "; ".join(report.lines()))
     return rows, report
+
+
+def made(out: Path) -> bool:
+    """Tell whether OUT holds traces. Raises `BadInput` if several processes would have to write them."""
+    there = (out / "traces.jsonl").is_file() and (out / "synthesis.json").is_file()
+    if not there and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise BadInput("several processes cannot write traces; write them first, in one process (train distill CASES "
+                       "--only-traces), then train on them: train distill --traces FILE")  # fmt: skip
+    return there
+
+
+def check(cases: Sequence[Case], protocol: Protocol, synthesis: Synthesis) -> None:
+    """Raise the `BadInput` that `synthesize` would raise before anything is asked."""
+    _Work(cases, protocol, synthesis, None, Budget(), LOST)
 
 
 def synthesize(
@@ -154,15 +177,14 @@ def synthesize(
     synthesis: Synthesis,
     journal: Path | None = None,
     budget: Budget | None = None,
+    lost: float = LOST,
 ) -> tuple[list[Traced], Report]:
     """Make traces, in the order of the cases. Calls with a hint are in a journal of their own, JOURNAL.hinted.
 
-    Raises `BadInput` before anything is asked if no case can be used, or all best candidates would be shown at one
-    place.
+    Raises `BadInput` before anything is asked if there is no teacher, no case can be used, or all best candidates
+    would be shown at one place; and afterwards if more than the share `lost` of the calls was not answered.
     """
-    work = _Work(cases, protocol, synthesis, journal, budget or Budget())
-    if synthesis.method != "labels" and not synthesis.teacher:
-        raise BadInput("no teacher to write traces; give --teacher URI, or --teacher labels for the verdicts alone")
+    work = _Work(cases, protocol, synthesis, journal, budget or Budget(), lost)
     {"two_pass": work.two_pass, "rejection": work.rejection, "labels": work.labels}[synthesis.method]()
     place = {case.id: i for i, case in enumerate(cases)}
     return sorted(work.rows, key=lambda row: place[row.id]), work.report
@@ -172,32 +194,41 @@ class _Work:
     """One synthesis under way."""
 
     def __init__(
-        self, cases: Sequence[Case], protocol: Protocol, how: Synthesis, journal: Path | None, budget: Budget
+        self,
+        cases: Sequence[Case],
+        protocol: Protocol,
+        how: Synthesis,
+        journal: Path | None,
+        budget: Budget,
+        lost: float,
     ) -> None:
-        self.protocol, self.how, self.journal, self.budget = protocol, how, journal, budget
+        self.protocol, self.how, self.journal, self.budget, self.lost = protocol, how, journal, budget, lost
         self.report, self.rows = Report(len(cases)), list[Traced]()
+        self.calls = self.unanswered = 0
         self.cases = []
         for case in cases:
-            if reason := _unusable(case, protocol):
+            if reason := unusable(case, protocol):
                 _count(self.report.skipped, reason)
             else:
                 self.cases.append(case)
         if not self.cases:
             raise BadInput(f"none of {len(cases)} cases can be used: {_said(self.report.skipped) or 'there are none'}")
-        self._check_sides()
+        if how.orders == "as_is":
+            check_sides(self.cases)
+        self._check_teacher()
 
-    def _check_sides(self) -> None:
-        """Refuse labels that are all on one side: what is learned from them is the side."""
-        pairs = [case for case in self.cases if len(case.candidates) > 1]
-        sides = {self.order(case, 0).index(_best(case)) for case in pairs}
-        if self.how.orders == "file" and len(sides) == 1 and len(pairs) >= ONE_SIDED:
-            raise BadInput(
-                f"in all {len(pairs)} cases the best candidate is number {sides.pop() + 1}: a judge would learn the "
-                "place; show them in balanced orders (--orders balanced)"
-            )
+    def _check_teacher(self) -> None:
+        """Refuse what cannot write."""
+        if self.how.method == "labels":
+            self._labelled(self.cases[0])
+            return
+        if not self.how.teacher:
+            raise BadInput("no teacher to write traces; give --teacher URI, or --teacher labels for the verdicts alone")
+        for uri in filter(None, (self.how.teacher, self.how.second)):
+            make_engine(uri)
 
     def order(self, case: Case, sample: int) -> tuple[int, ...]:
-        if self.how.orders == "file":
+        if self.how.orders == "as_is":
             return tuple(range(len(case.candidates)))
         return balanced_order(case, self.how.seed, sample)
 
@@ -207,7 +238,7 @@ class _Work:
         for case, (verdict,) in self._asked(self.cases, 0, 1):
             if not self._taken(case, verdict, "zero_shot"):
                 again.append(case)
-                earlier[case.id] = verdict.completion.text
+                earlier[case.id] = whole(verdict.completion)
         self._hinted(again, 0, earlier, "rewritten")
 
     def rejection(self) -> None:
@@ -222,12 +253,14 @@ class _Work:
     def labels(self) -> None:
         """Write the verdict that gold gives, and nothing else."""
         for case in self.cases:
-            prompt = self.protocol.render(case, self.order(case, 0))
-            if len(case.candidates) == 1 or not prompt.verdicts:
-                raise BadInput(f"{self.protocol.id} has no verdict text for {case.id!r} to learn from; give a teacher")
-            text = prompt.verdicts[prompt.order.index(_best(case))]
             self.report.samples += 1
-            self._keep(prompt, text, "labels")
+            self._keep(*self._labelled(case), "labels")
+
+    def _labelled(self, case: Case) -> tuple[Prompt, str]:
+        prompt = self.protocol.render(case, self.order(case, 0))
+        if len(case.candidates) == 1 or not prompt.verdicts:
+            raise BadInput(f"{self.protocol.id} has no verdict text for {case.id!r} to learn from; give a teacher")
+        return prompt, prompt.verdicts[prompt.order.index(best(case))]
 
     def _hinted(self, cases: Sequence[Case], sample: int, earlier: dict[str, str], source: Any) -> None:
         """Ask once more with the verdict given; keep what is right and does not speak of it."""
@@ -247,18 +280,35 @@ class _Work:
             journal = journal.with_name(f"{journal.name}.hinted")
         engine = (hinted and how.second) or how.teacher
         sampling = msgspec.structs.asdict(how.sampling)
-        strategy = _Draws(k, first, how.orders == "file")
+        strategy = _Draws(k, first, how.orders == "as_is")
         with Judge(
             hinted or self.protocol, engine, strategy, seed=how.seed, journal=journal, budget=self.budget, **sampling
         ) as judge:
+            # An engine whose errors are about items may have no words for a hint; that is not for another try.
+            counted = hinted is None or judge.engine.breaker > 0
+            error = ""
             for case, judgment in judge.run(cases):
                 self.report.samples += len(judgment.verdicts)
                 yield case, judgment.verdicts
+                lost = [one.outcome.detail for one in judgment.verdicts if _unanswered(one.outcome)]
+                self.calls += len(judgment.verdicts) * counted
+                self.unanswered += len(lost) * counted
+                error = (lost or [error])[-1]
+        self._check_answered(error)
+
+    def _check_answered(self, error: str) -> None:
+        """Refuse to go on without what an outage took: the journal has the rest."""
+        if self.unanswered > self.lost * self.calls:
+            raise BadInput(
+                f"{self.unanswered} of {self.calls} samples were not answered and {len(self.rows)} traces kept; "
+                "nothing was written: the same command asks for what is missing (--max-lost SHARE goes on without); "
+                f"the last error: {error}"
+            )
 
     def _taken(self, case: Case, verdict: Verdict, source: Any, told: str = "") -> bool:
         """Keep a sample, or count why not."""
         prompt = self.protocol.render(case, verdict.order)
-        text = verdict.completion.text
+        text = whole(verdict.completion)
         reason = _wrong(verdict, case)
         if reason is None and told:
             found = leak(text, "\n".join(message.content for message in prompt.messages), told)
@@ -281,26 +331,11 @@ def _count(counts: dict[str, int], name: str) -> None:
     counts.update(Counter(counts) + Counter([name]))
 
 
-def _unusable(case: Case, protocol: Protocol) -> str | None:
-    """Say why a case cannot be learned from; None if it can."""
-    least, most = protocol.arity
-    if case.gold is None:
-        return "without gold"
-    if not least <= len(case.candidates) <= most:
-        return f"with {len(case.candidates)} candidates"
-    if sum(value == max(case.gold) for value in case.gold) > 1:
-        return "without a single best candidate"
-    if not any(message.content.strip() for message in case.messages):
-        return "with an empty prompt"
-    return "with empty candidates" if not all(text.strip() for text in case.candidates) else None
-
-
-def _best(case: Case) -> int:
-    gold = case.gold or ()
-    return gold.index(max(gold))
-
-
 _FAILURES = {"truncated": "truncated", "engine_error": "not answered", "too_long": "too long for the teacher"}
+
+
+def _unanswered(outcome: Outcome) -> TypeGuard[Failure]:
+    return isinstance(outcome, Failure) and outcome.kind == "engine_error"
 
 
 def _wrong(verdict: Verdict, case: Case) -> str | None:
@@ -315,7 +350,7 @@ def _wrong(verdict: Verdict, case: Case) -> str | None:
 def hint(case: Case, order: Sequence[int], protocol: Protocol, earlier: str = "") -> str:
     """Tell the writer the verdict; with `earlier`, show the judgment that missed it."""
     verdicts = protocol.render(case, order).verdicts
-    place = list(order).index(_best(case))
+    place = list(order).index(best(case))
     if len(order) == 1:
         fact = f"the response above deserves the score {(case.gold or (0,))[0]:g}"
     else:

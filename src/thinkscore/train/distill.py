@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import json
 import time
+from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from functools import partial
 from pathlib import Path
@@ -29,13 +30,14 @@ from ..judge import make_protocol
 from ..protocols._base import Protocol
 from ..types import Case, Message, content_hash
 from ._run import Settings, begin, done, finish, load_model, load_tokenizer, start
-from ._sft import Row, train
-from ._synthesis import Report, Synthesis, TraceRow, traced
+from ._sft import Row, check_passes, train
+from ._synthesis import LOST, Report, Synthesis, TraceRow, check, made, traced
 
 __all__ = [
     "Synthesis",
     "TraceRow",
     "Trained",
+    "checked",
     "distill",
     "fit",
     "make_protocol",
@@ -48,6 +50,7 @@ __all__ = [
 
 Tell = Callable[[str], object]
 _MARK = "here stands the answer"
+_THINK, _TAIL = "<think>", 8
 
 
 class Trained(NamedTuple):
@@ -87,7 +90,10 @@ def _reader(tokenizer: PreTrainedTokenizerBase, header: bool) -> Callable[[Trace
     def read(row: TraceRow) -> Row:
         head = chat.ids(row.messages, row.prefill)
         begin = len(_bare(chat, row, head)) if header else len(head)
-        ids = [*head, *written(row.completion)["input_ids"], *end]
+        said = row.completion
+        if said.startswith(_THINK) and str(tokenizer.decode(list(head[-_TAIL:]))).rstrip().endswith(_THINK):
+            said = said.removeprefix(_THINK).removeprefix("\n")  # this chat template opens the thinking itself
+        ids = [*head, *written(said)["input_ids"], *end]
         if tokenizer.unk_token_id is not None and tokenizer.unk_token_id in ids:
             asked = row.messages[-1].content
             raise _Unknown(f"this model's vocabulary has no token for part of: {asked[-300:]!r} ... {row.completion!r}")
@@ -151,27 +157,36 @@ def _limit(config: Any, max_length: int | None) -> int | None:
 def readable(
     model: str | Path, cases: Iterable[Case], protocol: Protocol, max_length: int | None, tell: Tell
 ) -> list[Case]:
-    """Leave out, with a word, cases whose prompt alone fills the model: nobody is paid for traces on them.
+    """Leave out, with a word, cases whose prompt the model cannot read: nobody is paid for traces on them.
 
-    Raises `BadInput` if there are no others, or the model has no chat template.
+    Such a prompt fills the model alone, or has words that a closed vocabulary lacks. Raises `BadInput` if there are no
+    others, or the model has no chat template.
     """
-    cases, chat = list(cases), Chat(load_tokenizer(model))
+    cases, tokenizer = list(cases), load_tokenizer(model)
+    chat, unknown = Chat(tokenizer), tokenizer.unk_token_id
     limit = _limit(AutoConfig.from_pretrained(model), max_length)
-    if limit is None:
-        return cases
-    least, most = protocol.arity
-    fitting = [
-        case
-        for case in cases
-        if not least <= len(case.candidates) <= most  # counted later
-        or len(chat.ids(protocol.render(case, range(len(case.candidates))).messages)) < limit
-    ]
-    if len(fitting) < len(cases):
-        said = f"{len(cases) - len(fitting)} of {len(cases)} prompts are longer than the {limit} tokens of the model"
+    fitting, left, (least, most) = list[Case](), Counter[str](), protocol.arity
+    for case in cases:
+        shown = least <= len(case.candidates) <= most  # others are counted later
+        ids = chat.ids(protocol.render(case, range(len(case.candidates))).messages) if shown else ()
+        if limit is not None and len(ids) >= limit:
+            left[f"are longer than the {limit} tokens of the model"] += 1
+        elif unknown is not None and unknown in ids:
+            left["have words that the model has no token for"] += 1
+        else:
+            fitting.append(case)
+    if left:
+        said = "; ".join(f"{count} of {len(cases)} prompts {reason}" for reason, count in left.most_common())
         if not fitting:
             raise BadInput(f"{said}; nothing is left to learn from")
         tell(f"{said}: their cases are left out")
     return fitting
+
+
+def checked(model: str | Path, settings: Settings, how: Mapping[str, Any]) -> None:
+    """Raise what a training would raise before its first step, so that nothing is claimed by one that cannot start."""
+    load_tokenizer(model)
+    check_passes(settings, how.get("batch_tokens", 0))
 
 
 def _fitting(
@@ -190,7 +205,7 @@ def _fitting(
         elif limit is not None and len(tokens.ids) > limit:
             left[f"longer than {limit} tokens"] += 1
         else:
-            kept.append(tokens)
+            kept.append(Row(array("i", tokens.ids), tokens.start))  # a list takes nine times as much
     return kept, left
 
 
@@ -221,6 +236,7 @@ def distill(
     """
     rows = list(rows)
     recipe = {"recipe": "distill", "model": str(model), "rows": len(rows), "content": content_hash(rows)}
+    checked(model, settings, how)
     checkpoint = begin(out, {**recipe, "settings": settings, **how})
     if done(out):
         return trained(out, len(rows), {}, 0.0)
@@ -238,18 +254,24 @@ def teach(
     tell: Tell = lambda line: None,
     budget: Budget | None = None,
     only_traces: bool = False,
+    max_lost: float = LOST,
     **how: Any,
 ) -> tuple[Report, Trained | None]:
     """Let a teacher write traces for cases with gold, keep the good ones, and train `model` on them.
 
     OUT/traces.jsonl holds what is trained on, OUT/teacher.journal every call; nothing is paid for twice. With
-    `only_traces` nothing is trained yet: the same call without it goes on.
+    `only_traces` nothing is trained yet: the same call without it goes on. More than the share `max_lost` of calls
+    without an answer is an error; the same call asks them again.
     """
     asked = make_protocol(protocol) if isinstance(protocol, str) else protocol
     cases = readable(model, cases, asked, how.get("max_length"), tell)
+    checked(model, settings, how)
+    check(cases, asked, synthesis)
+    made(out)
     recipe = {"recipe": "distill", "model": str(model), "cases": len(cases), "content": content_hash(cases)}
-    checkpoint = begin(out, {**recipe, "protocol": asked.id, "settings": settings, "synthesis": synthesis, **how})
-    rows, report = traced(cases, asked, synthesis, out, tell, budget)
+    ways = {"protocol": asked.identity(), "settings": settings, "synthesis": synthesis}
+    checkpoint = begin(out, {**recipe, **ways, **how})  # what cannot start has claimed nothing
+    rows, report = traced(cases, asked, synthesis, out, tell, budget, max_lost)
     if only_traces or done(out):
         return report, trained(out, len(rows), {}, 0.0) if done(out) else None
     return report, fit(model, rows, out, settings, checkpoint=checkpoint, tell=tell, **how)

@@ -200,7 +200,8 @@ class _Trainer(_head.ByLength, Trainer):
 def _dataset(rows: Sequence[Row], balanced: bool) -> Dataset:
     right = [row.right for row, _ in rows]
     weights = balance(right) if balanced else {True: 1.0, False: 1.0}
-    return Dataset.from_dict({"place": list(range(len(rows))), "right": right, "weight": [weights[one] for one in right]})
+    weight = [weights[one] for one in right]
+    return Dataset.from_dict({"place": list(range(len(rows))), "right": right, "weight": weight})
 
 
 class _Collator:

@@ -9,6 +9,7 @@ its own samples, each round from the model of the one before (the paper does one
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,14 @@ from typing import Any
 import msgspec
 
 from ..budget import Budget
+from ..errors import BadInput
 from ..judge import make_protocol
 from ..protocols._base import Protocol
 from ..seeds import derive_seed
 from ..types import Case, content_hash
 from ._run import Settings, begin, done
-from ._synthesis import Report, Synthesis, TraceRow, traced
-from .distill import Trained, fit, readable, trained
+from ._synthesis import LOST, Report, Synthesis, TraceRow, check, traced
+from .distill import Trained, checked, fit, readable, trained
 
 __all__ = ["rft"]
 
@@ -40,19 +42,34 @@ def rft(
     sampler: str = "hf",
     tell: Callable[[str], object] = lambda line: None,
     budget: Budget | None = None,
+    max_lost: float = LOST,
     **how: Any,
 ) -> list[tuple[Report, Trained]]:
     """Train `model` by rejective fine-tuning; returns what each round did.
 
     The teacher of `synthesis` writes the samples of the first round; without one, and in all further rounds, the model
     does, by the engine `sampler` (hf or embedded, with options after a question mark). `general` rows are mixed in as
-    they are. OUT is the last round, OUT/round-1, ... those before; a finished round is not done again.
+    they are. OUT is the last round, OUT/round-1, ... those before; a finished round is not done again. `max_lost` as in
+    `distill.teach`. Raises `BadInput` in one of several processes.
     """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise BadInput(
+            "rft draws samples and trains on them by turns, in one process; under a launcher, sample first (train "
+            "distill CASES --method rejection --teacher URI --only-traces) and train on that (train distill --traces)"
+        )
     asked = make_protocol(protocol) if isinstance(protocol, str) else protocol
     general, synthesis = list(general), synthesis or Synthesis(method="rejection")
     cases = readable(model, cases, asked, how.get("max_length"), tell)
+    checked(model, settings, how)
+    check(cases, asked, _drawn(synthesis, 1, _own(sampler, model)))
     recipe = {"recipe": "rft", "model": str(model), "cases": len(cases), "content": content_hash([cases, general])}
-    more = {"protocol": asked.id, "rounds": rounds, "sampler": sampler, "synthesis": synthesis, "settings": settings}
+    more = {
+        "protocol": asked.identity(),
+        "rounds": rounds,
+        "sampler": sampler,
+        "synthesis": synthesis,
+        "settings": settings,
+    }
     at_last = begin(out, {**recipe, **more, **how})
     results = []
     for number in range(1, rounds + 1):
@@ -60,7 +77,7 @@ def rft(
         checkpoint = at_last if number == rounds else begin(folder, {"recipe": "rft", "round": number})
         drawn = _drawn(synthesis, number, _own(sampler, model))
         tell(f"round {number} of {rounds}: samples by {drawn.teacher}")
-        rows, report = traced(cases, asked, drawn, folder, tell, budget)
+        rows, report = traced(cases, asked, drawn, folder, tell, budget, max_lost)
         if done(folder):
             result = trained(folder, len(rows) + len(general), {}, 0.0)
         else:

@@ -29,6 +29,7 @@ from ._rewards import Reward, reward_function
 from ._rl_rows import Orders, dataset, rows_of, shown, spare, usable
 from ._rollouts import decodable
 from ._run import Settings, arguments, begin, done, finish, load_model, load_tokenizer, lora, start
+from ._usable import check_sides
 
 __all__ = ["Rl", "train_rl"]
 
@@ -111,6 +112,8 @@ def train_rl(
     }  # fmt: skip
     tokenizer = load_tokenizer(model)
     kept, left = usable(cases, pay, tokenizer, rl.max_prompt)
+    if rl.orders == "as_is":
+        check_sides(kept)
     if bool(held_out) != bool(rl.check_every):
         raise BadInput("held-out cases and updates between checks go together: --held-out FILE --check-every N")
     measured, gone = usable(held_out, pay, tokenizer, rl.max_prompt) if held_out else ([], Counter[str]())

@@ -115,7 +115,7 @@ def train_scalar(
     if options.keep_best and not held_out:
         raise BadInput("the best epoch can be told by held-out cases only; give --held-out FILE")
     _head.check(settings, options.muon_lr)
-    config = _config(settings, options, out)
+    config = make_config(settings, options, out)
     reader, refused = _head.Reader(model, options.max_length), _head.Refused()
     known = pairs(cases, reader, refused)
     refused.settle(len(cases), "cases", options.drop)
@@ -172,7 +172,7 @@ class _Collator:
         return batch
 
 
-def _config(settings: _run.Settings, options: Options, out: Path) -> RewardConfig:
+def make_config(settings: _run.Settings, options: Options, out: Path) -> RewardConfig:
     return RewardConfig(
         **_run.arguments(settings, out),
         max_length=None,  # what is too long was told already

@@ -27,6 +27,7 @@ from ._rewards import Reward
 from ._rl_rows import Shown, row, shown
 from ._run import Settings
 from ._sizes import shape_of
+from ._usable import unusable
 from ._verl_reward import Rule
 from .plan import find_gpu, plan
 from .rl import Rl
@@ -207,10 +208,8 @@ def _check(settings: Settings, rl: Rl, reward: Reward) -> None:
 def _usable(cases: Sequence[Case], reward: Reward) -> tuple[list[Case], Counter[str]]:
     """Return the cases that can be shown and paid, and how many others there are by reason."""
     kept, left = [], Counter[str]()
-    least, most = reward.protocol.arity
     for case in cases:
-        n = len(case.candidates)
-        problem = f"{n} candidates" if not least <= n <= most else reward.unusable(case)
+        problem = unusable(case, reward.protocol) or reward.unusable(case)
         if problem is None:
             kept.append(case)
         else:

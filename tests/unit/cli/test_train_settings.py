@@ -34,6 +34,11 @@ def test_flags_win_over_defaults_and_take_along_what_belongs_to_them():
     assert made.report_to == ("wandb",)
 
 
+def test_no_epochs_at_all_are_refused():
+    with pytest.raises(BadInput, match=r"--epochs 0 would train on nothing"):
+        settings_of({"epochs": 0.0}, DEFAULTS)
+
+
 @pytest.mark.parametrize(("name", "flag"), [("learning_rate", "--lr"), ("batch_size", "--batch-size")])
 def test_what_no_recipe_can_do_without_is_asked_for(name, flag):
     with pytest.raises(BadInput, match=f"no default for {flag}"):

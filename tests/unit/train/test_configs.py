@@ -55,6 +55,13 @@ def test_the_stage_of_deepspeed(name: str, stage: int) -> None:
     assert int(args.zero_stage) == stage
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_commands_in_comments_are_ones_that_several_processes_take(name: str) -> None:
+    text = (CONFIGS / f"{name}.yaml").read_text()
+    assert text.count("train distill") == text.count("train distill --traces FILE")
+    assert "train rft" not in text
+
+
 def test_two_processes_are_started_without_a_gpu() -> None:
     args, _ = launched("cpu_2")
     assert args.multi_gpu and not args.cpu, "otherwise accelerate starts one"

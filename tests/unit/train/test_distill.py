@@ -9,10 +9,14 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from thinkscore.engines.embedded import Embedded
-from thinkscore.errors import BadInput
+from thinkscore.errors import BadInput, ThinkscoreError
+from thinkscore.judge import make_protocol
+from thinkscore.lab import world
 from thinkscore.train import _lab_rows, _sft, distill, lab_judge
-from thinkscore.train._run import Settings
-from thinkscore.types import Message
+from thinkscore.train._run import Settings, load_tokenizer
+from thinkscore.train._synthesis import Synthesis
+from thinkscore.train.rft import rft
+from thinkscore.types import Case, Message
 
 TINY = lab_judge.Recipe(
     seed=3,
@@ -201,3 +205,118 @@ def test_text_outside_the_vocabulary_is_refused_before_training(trained):
         list(distill.tokenized([row], tokenizer))
     with pytest.raises(BadInput, match="none of 1 traces can be trained on: 1 with words that the model has no token"):
         distill.fit(trained, [row], trained / "none", STILL)
+
+
+CASES = [world.make_case(5, "train", i) for i in range(4)]
+LABELS = Synthesis(method="labels")
+
+
+def test_the_same_folder_with_another_wording_guard_or_reading_is_refused(trained, tmp_path):
+    def make(protocol):
+        return distill.teach(trained, CASES, tmp_path / "out", STILL, LABELS, protocol=protocol, only_traces=True)
+
+    once = make("rm_r1")
+    assert make(make_protocol("rm_r1", "escape")) == once
+    others = [make_protocol("rm_r1", guard="none"), make_protocol("rm_r1", parser="official_reward")]
+    for other in others:
+        with pytest.raises(BadInput, match="other settings or data"):
+            make(other)
+
+
+def test_a_template_whose_text_was_changed_is_another_one(trained, tmp_path):
+    def make(text):
+        (tmp_path / "mine.md").write_text(text)
+        mine = make_protocol("rm_r1", template=str(tmp_path / "mine.md"))
+        distill.teach(trained, CASES, tmp_path / "out", STILL, LABELS, protocol=mine, only_traces=True)
+
+    make("{question} {answer_a} {answer_b}")
+    make("{question} {answer_a} {answer_b}")
+    with pytest.raises(BadInput, match="other settings or data"):
+        make("{question} {answer_b} {answer_a}")
+
+
+def never_started(trained):
+    sided = [Case(f"c{i}", (Message("user", "?"),), ("good", "poor"), (1.0, 0.0)) for i in range(12)]
+    batch = msgspec.structs.replace(STILL, batch_size=3)
+    no = Synthesis()
+    return {
+        "no teacher": lambda out: distill.teach(trained, CASES, out, STILL, no),
+        "unknown engine": lambda out: distill.teach(trained, CASES, out, STILL, Synthesis(teacher="nothing:x")),
+        "a batch of 3": lambda out: distill.teach(trained, CASES, out, batch, LABELS),
+        "none of 2 cases": lambda out: distill.teach(trained, [_bare(one) for one in CASES[:2]], out, STILL, LABELS),
+        "no tokenizer": lambda out: distill.distill(out / "nowhere", list(_lab_rows.traces(1, 2)), out, STILL),
+        "rft: no tokenizer": lambda out: rft(out / "nowhere", CASES, out, STILL),
+        "rft: unknown engine": lambda out: rft(trained, CASES, out, STILL, Synthesis(teacher="nothing:x")),
+        "rft: a batch of 3": lambda out: rft(trained, CASES, out, batch),
+        "one side": lambda out: distill.teach(
+            trained, sided, out, STILL, Synthesis(method="labels", orders="as_is"), protocol="verdict_only"
+        ),
+    }
+
+
+def _bare(one):
+    return msgspec.structs.replace(one, gold=None)
+
+
+@pytest.mark.parametrize("why", never_started(""))
+def test_what_cannot_start_claims_no_folder(trained, tmp_path, why):
+    with pytest.raises(ThinkscoreError):
+        never_started(trained)[why](tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("recipe", ["distill", "rft"])
+def test_several_processes_are_told_what_each_recipe_can_do(trained, tmp_path, monkeypatch, recipe):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(BadInput) as refused:
+        if recipe == "rft":
+            rft(trained, CASES, tmp_path / "out", STILL)
+        else:
+            distill.teach(trained, CASES, tmp_path / "out", STILL, LABELS)
+    assert not (tmp_path / "out").exists()
+    assert "train distill --traces" in str(refused.value)
+    assert ("--method rejection" in str(refused.value)) == (recipe == "rft")
+
+
+def test_cases_that_the_model_has_no_words_for_are_left_out_before_anybody_is_paid(trained):
+    strange = Case("x", (Message("user", "Who wrote Faust?"),), ("Goethe", "Schiller"), (1.0, 0.0))
+    told = []
+    assert distill.readable(trained, [*CASES, strange], make_protocol("rm_r1"), None, told.append) == CASES
+    assert told == ["1 of 5 prompts have words that the model has no token for: their cases are left out"]
+    with pytest.raises(BadInput, match="nothing is left to learn from"):
+        distill.readable(trained, [strange], make_protocol("rm_r1"), None, told.append)
+
+
+def test_tokens_are_kept_in_four_bytes_each_and_make_the_same_batches(trained):
+    rows = [row for row in _lab_rows.traces(8, 20) if not row.prefill]
+    plain = list(distill.tokenized(rows, AutoTokenizer.from_pretrained(trained)))
+    kept, _ = distill._fitting(rows, distill._reader(AutoTokenizer.from_pretrained(trained), False), None)
+    assert {row.ids.itemsize for row in kept} == {4}
+    for one, other in zip(_sft.padded(plain, 0).values(), _sft.padded(kept, 0).values(), strict=True):
+        assert one.dtype == other.dtype and torch.equal(one, other)
+
+
+def test_thinking_that_the_chat_template_opens_is_not_opened_twice(trained):
+    tokenizer = AutoTokenizer.from_pretrained(trained)
+    tokenizer.add_tokens(["<think>", "</think>"])
+    turns = _lab_rows.trace_row(5, 0).messages
+    row = distill.TraceRow(turns, "<think>\nthe drink is tea\n</think>\n\n<answer>[[A]]</answer>")
+    before = next(distill.tokenized([row], tokenizer))
+    assert [tokenizer.decode(before.ids).count(tag) for tag in ("<think>", "</think>")] == [1, 1]
+    opening = "'<|assistant|>' }}{% endif %}"
+    assert tokenizer.chat_template.rstrip().endswith(opening)
+    tokenizer.chat_template = tokenizer.chat_template.rstrip().removesuffix(opening) + (
+        "'<|assistant|><think>\n' }}{% endif %}"
+    )
+    after = next(distill.tokenized([row], tokenizer))
+    assert after.ids == before.ids
+    assert after.start > before.start, "what the template writes is not trained"
+
+
+def test_a_tokenizer_without_an_end_token_is_refused(trained, tmp_path):
+    tokenizer = AutoTokenizer.from_pretrained(trained)
+    tokenizer.eos_token = None
+    tokenizer.pad_token = None
+    tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(BadInput, match="has no end token; set eos_token"):
+        load_tokenizer(tmp_path)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from array import array
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -25,7 +27,7 @@ from thinkscore.protocols.rm_r1 import RmR1
 from thinkscore.train import _head, meta
 from thinkscore.types import Case, Completion, Message
 
-from .tiny import SETTINGS, save_base, values_of
+from .tiny import SETTINGS, UNFIT, save_base, values_of
 
 CASES = list(world.make(3, "train", 30))
 BY_ID = {case.id: case for case in CASES}
@@ -170,6 +172,28 @@ def test_what_cannot_be_learned_is_said_before_training(base: Path, rows: list[m
     assert not (tmp_path / "out").exists()
 
 
+def test_the_best_epoch_needs_readable_traces_of_both_kinds_held_out(
+    base: Path, rows: list[meta.Labelled], tmp_path: Path
+) -> None:
+    with pytest.raises(BadInput, match="--held-out"):
+        meta.train_meta(base, rows, tmp_path / "out", SETTINGS, meta.Options(keep_best=True, held_out=0))
+    mute = [msgspec.structs.replace(row, readable=row.right) for row in rows]
+    options = meta.Options(keep_best=True, held_out=0.3)
+    with pytest.raises(BadInput, match=r"of \d+ traces held out with a verdict \d+ are right and 0 wrong"):
+        meta.train_meta(base, mute, tmp_path / "out", SETTINGS, options)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("changes", "muon_lr"), UNFIT.values(), ids=UNFIT)
+def test_settings_that_no_training_starts_with_claim_nothing(
+    base: Path, rows: list[meta.Labelled], tmp_path: Path, changes: dict[str, Any], muon_lr: float
+) -> None:
+    settings = msgspec.structs.replace(SETTINGS, **changes)
+    with pytest.raises(BadInput):
+        meta.train_meta(base, rows, tmp_path / "out", settings, meta.Options(muon_lr=muon_lr))
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_template_that_drops_thinking_is_told(base: Path, tmp_path: Path) -> None:
     for file in base.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
@@ -180,7 +204,7 @@ def test_a_template_that_drops_thinking_is_told(base: Path, tmp_path: Path) -> N
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
     talk = (Message("user", "tea"), Message("assistant", "<think>tea</think>cake"))
     assert "thinking" in str(_head.Reader(tmp_path).ids(talk))
-    assert isinstance(_head.Reader(base).ids((talk[0], Message("assistant", "tea"))), list)
+    assert isinstance(_head.Reader(base).ids((talk[0], Message("assistant", "tea"))), array)
 
 
 def test_the_command_tells_what_it_learned(

@@ -95,6 +95,12 @@ def test_the_unknown_is_said() -> None:
     assert not any("learning_rate" in note for note in preset("rm_r1_32b").notes("rl"))
 
 
+def test_what_was_published_and_is_not_done_here_is_said() -> None:
+    assert preset("rm_r1_7b").notes("distill")[-1] == "rm_r1_7b, distill: not done here: packing True"
+    for name, stage in (("rm_r1_7b", "rl"), ("grm_27b", "rft"), ("lab", "distill")):
+        assert not any("not done here" in note for note in preset(name).notes(stage))
+
+
 def test_completions_and_updates_are_counted_for_the_trainer() -> None:
     loop, rl = preset("rm_r1_32b").rl()
     assert (rl["prompts"], loop["batch_size"], loop["save_steps"]) == (1024, 128 * 7, 45 * 8)

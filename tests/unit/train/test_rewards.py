@@ -19,7 +19,7 @@ from thinkscore.protocols.rm_r1 import RmR1
 from thinkscore.protocols.rrm import Rrm
 from thinkscore.protocols.verdict_only import VerdictOnly
 from thinkscore.train import Paid, Reward, consistent, reward_function
-from thinkscore.types import Case, Completion, Message
+from thinkscore.types import Case, Completion, Message, Note
 
 from .planted import PLANTS, REASONING, oracle_on, outcome_of, right_outcome, written
 
@@ -270,10 +270,56 @@ def test_lenient_does_not_mind_what_is_not_stated_and_strict_does() -> None:
 def test_strict_minds_silence_and_not_what_is_told(old: str, new: str, due: float) -> None:
     """The second reply says that 2 + 2 = 5."""
     case = msgspec.structs.replace(PAIR, candidates=("It is 4.", "2 + 2 = 5"))
-    scored = PROSE.replace("the right sum</summary_A>", "the right sum, score 9</summary_A>")
+    scored = PROSE.replace("<quote_B>5", "<quote_B>2 = 5").replace(
+        "the right sum</summary_A>", "the right sum, score 9</summary_A>"
+    )
     scored = scored.replace("not the right sum</", "not the right sum, score 2</")
     assert paid(Reward(RmR1(), faithful=True), case, scored) == 1
     assert paid(Reward(RmR1(), faithful=True), case, scored.replace(old, new)) == due
+
+
+EGG = Case("e", (Message("user", "How long does an egg boil?"),),
+           ("Boil the egg for eight minutes.", "An egg? Trains boil water."), gold=(1.0, 0.0))  # fmt: skip
+HONEST = """<type>Reasoning</type>
+<solution>
+A hard egg takes eight minutes.
+The reply must name them.
+</solution>
+<eval>
+<quote_A>eight minutes</quote_A><summary_A>score 9</summary_A>
+<quote_B>Trains boil water</quote_B><summary_B>score 1</summary_B>
+</eval>
+<answer>[[A]]</answer>"""
+LITTLE = HONEST.replace("eight minutes</quote", "egg</quote").replace("Trains boil water</", "trains</")
+SOLVED = "<solution>\nA hard egg takes eight minutes.\nThe reply must name them.\n</solution>"
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        (HONEST, ()),
+        (LITTLE, ("quotes",)),
+        (HONEST.replace(SOLVED, "<solution>x</solution>"), ("covers",)),
+        (LITTLE.replace(SOLVED, "<solution>x</solution>"), ("quotes", "covers")),
+        (LITTLE.replace(SOLVED, "<rubric>egg (1)</rubric>"), ("quotes", "covers")),
+    ],
+    ids=["honest", "words for quotes", "a solution of nothing", "both", "a rubric of nothing"],
+)
+def test_a_trace_of_next_to_nothing_is_not_paid(text: str, faults: tuple[str, ...]) -> None:
+    reward = Reward(RmR1(), faithful=True)
+    verdict = reward.read(Completion(text), reward.protocol.render(EGG, (0, 1)))
+    paid = reward.pay(verdict, EGG)
+    assert paid.right
+    assert paid.faults == faults
+
+
+def test_a_quote_of_nobody_quotes_nobody() -> None:
+    reward = Reward(RmR1(), faithful=True)
+    verdict = reward.read(Completion(HONEST), reward.protocol.render(EGG, (0, 1)))
+    notes = [note for note in verdict.trace.evaluation if not note.quote]
+    notes.append(Note("eight minutes", quote=True))
+    trace = msgspec.structs.replace(verdict.trace, evaluation=tuple(notes))
+    assert reward.pay(msgspec.structs.replace(verdict, trace=trace), EGG).faults == ("quotes",)
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,13 @@ import json
 import math
 import random
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 import torch
+from accelerate.data_loader import prepare_data_loader, skip_first_batches
+from torch.utils.data import DataLoader
 from transformers import Qwen3ForSequenceClassification
 
 from thinkscore.cli._app import app
@@ -21,7 +24,7 @@ from thinkscore.lab import world
 from thinkscore.train import _head, scalar
 from thinkscore.types import Case, Message
 
-from .tiny import SETTINGS, save_base, values_of
+from .tiny import SETTINGS, UNFIT, save_base, values_of
 
 CASES = list(world.make(3, "train", 24))
 HELD = list(world.make(4, "test", 10))
@@ -55,20 +58,24 @@ def plain_loss(better: list[float], worse: list[float], margins: list[float], ce
     return total / len(better)
 
 
+def made(network: Any, known: scalar.Pairs, reader: _head.Reader, options: scalar.Options, out: Path) -> Any:
+    return scalar.make_trainer(network, known, reader, SETTINGS, options, scalar.make_config(SETTINGS, options, out))
+
+
 def test_the_loss_is_that_of_bradley_and_terry_with_margin_and_centring(base: Path, tmp_path: Path) -> None:
     reader = _head.Reader(base)
-    rows = scalar.pairs(CASES[:6], reader, _head.Refused())
+    known = scalar.pairs(CASES[:6], reader, _head.Refused())
     network = _head.load_head(base, SETTINGS)
     for margin, centering in ((0.0, 0.0), (0.5, 0.0), (0.0, 0.3), (0.25, 0.01)):
         options = scalar.Options(margin=margin, centering=centering)
-        trainer = scalar.make_trainer(network, rows, reader, SETTINGS, options, tmp_path)
-        batch = trainer.data_collator([trainer.train_dataset[i] for i in range(len(rows))])
+        trainer = made(network, known, reader, options, tmp_path)
+        batch = trainer.data_collator([trainer.train_dataset[i] for i in range(len(known.pairs))])
         with torch.no_grad():
             got = trainer.compute_loss(network, dict(batch)).item()
         pad = reader.tokenizer.pad_token_id
-        better = _head.values(network, [row.chosen_ids for row in rows], pad)
-        worse = _head.values(network, [row.rejected_ids for row in rows], pad)
-        wanted = plain_loss(better, worse, [margin * row.margin for row in rows], centering)
+        better = _head.values(network, [known.rows[pair.better] for pair in known.pairs], pad)
+        worse = _head.values(network, [known.rows[pair.worse] for pair in known.pairs], pad)
+        wanted = plain_loss(better, worse, [margin * pair.margin for pair in known.pairs], centering)
         assert got == pytest.approx(wanted, abs=1e-5)
 
 
@@ -82,10 +89,20 @@ def test_a_case_of_many_candidates_is_all_its_pairs_of_unequal_gold(base: Path) 
     case = msgspec.structs.replace(world.make_case(1, "train", 0, 4), gold=(3.0, 1.0, 3.0, 2.0))
     reader = _head.Reader(base)
     ids = [reader.ids((*case.messages, Message("assistant", reply))) for reply in case.candidates]
-    found = scalar.pairs([case], reader, _head.Refused())
+    found = scalar.pairs([CASES[0], case], reader, _head.Refused())
     wanted = [(0, 1, 2.0), (0, 3, 1.0), (2, 1, 2.0), (2, 3, 1.0), (3, 1, 1.0)]
-    triples = [(row.chosen_ids, row.rejected_ids, row.margin) for row in found]
+    triples = [(found.rows[pair.better], found.rows[pair.worse], pair.margin) for pair in found.pairs[1:]]
     assert triples == [(ids[i], ids[k], margin) for i, k, margin in wanted]
+
+
+def test_a_row_is_kept_once_in_four_bytes_a_token(base: Path, tmp_path: Path) -> None:
+    case = msgspec.structs.replace(world.make_case(1, "train", 0, 12), gold=tuple(float(k) for k in range(12)))
+    reader = _head.Reader(base)
+    known = scalar.pairs([case], reader, _head.Refused())
+    assert (len(known.rows), len(known.pairs)) == (12, 66)
+    assert {row.itemsize for row in known.rows} == {4}
+    trainer = made(_head.load_head(base, SETTINGS), known, reader, scalar.Options(margin=1.0), tmp_path)
+    assert trainer.train_dataset.data.nbytes <= 66 * 3 * 8
 
 
 def test_the_finished_folder_gives_the_values_that_were_trained(trained: tuple[Path, object]) -> None:
@@ -156,11 +173,50 @@ def test_every_epoch_has_its_own_order_of_rows_of_like_length() -> None:
     lengths = [random.Random(i).randint(5, 80) for i in range(1001)]
     drawn = _head.Sorted(lengths, 8, 0)
     first, again = list(drawn), list(_head.Sorted(lengths, 8, 0))
-    drawn.set_epoch(1)
+    drawn.epoch = lambda: 1
     assert first == again != list(drawn)
     assert sorted(first) == list(range(1001))
     batches = [[lengths[i] for i in first[k : k + 8]] for k in range(0, 800, 8)]
     assert sum(max(batch) - min(batch) for batch in batches) / len(batches) < 4
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_run_resumed_within_an_epoch_goes_on_in_the_order_of_that_epoch(
+    base: Path, tmp_path: Path, processes: int
+) -> None:
+    reader, options = _head.Reader(base), scalar.Options()
+    trainer = made(_head.load_head(base, SETTINGS), scalar.pairs(CASES, reader, _head.Refused()), reader, options,
+                   tmp_path)  # fmt: skip
+    trainer.ready(_head.Sorted([1] * 24, 2, 0), SETTINGS, None)
+    sampler = trainer._get_train_sampler()
+    loader = prepare_data_loader(
+        DataLoader(range(24), batch_size=2, sampler=sampler), num_processes=processes, process_index=0
+    )
+    trainer.state.epoch = 1
+    loader.set_epoch(1)
+    whole = [batch.tolist() for batch in loader]
+    trainer.state.epoch = 1.5
+    resumed = skip_first_batches(loader, 3)
+    resumed.set_epoch(1)
+    assert [batch.tolist() for batch in resumed] == whole[3:]
+    trainer.state.epoch = 0
+    assert [batch.tolist() for batch in loader] != whole
+
+
+@pytest.mark.parametrize(("changes", "muon_lr"), UNFIT.values(), ids=UNFIT)
+def test_settings_that_no_training_starts_with_claim_nothing(
+    base: Path, tmp_path: Path, changes: dict[str, Any], muon_lr: float
+) -> None:
+    settings = msgspec.structs.replace(SETTINGS, **changes)
+    with pytest.raises(BadInput):
+        scalar.train_scalar(base, CASES, tmp_path / "out", settings, scalar.Options(muon_lr=muon_lr))
+    assert not (tmp_path / "out").exists()
+
+
+def test_held_out_cases_that_cannot_be_read_claim_nothing(base: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="held-out cases"):
+        scalar.train_scalar(base, CASES, tmp_path / "out", SETTINGS, held_out=[broken(candidates=("Faust", "tea"))])
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_command_tells_every_epoch(base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,7 @@ from thinkscore.lab import world
 from thinkscore.protocols._base import agrees
 from thinkscore.train._leaks import leak
 from thinkscore.train._synthesis import Synthesis, hint, synthesize, traced
+from thinkscore.train._usable import unusable
 from thinkscore.types import Case, Completion, Message
 
 RM_R1 = make_protocol("rm_r1")
@@ -45,7 +46,7 @@ def test_wrong_traces_are_written_again_with_the_verdict_given_and_checked(tmp_p
     first = {("right", 0): B, ("mended", 0): A, ("told", 0): A, ("lost", 0): UNREAD}
     second = {("mended", 0): B, ("told", 0): TOLD, ("lost", 0): A}
     how = Synthesis(
-        teacher=scripted(tmp_path, "1", first), second=scripted(tmp_path, "2", second), orders="file", seed=1
+        teacher=scripted(tmp_path, "1", first), second=scripted(tmp_path, "2", second), orders="as_is", seed=1
     )
     rows, report = synthesize([case(id_) for id_, _ in first], RM_R1, how, tmp_path / "journal")
     assert [(row.id, row.source, row.completion) for row in rows] == [
@@ -60,7 +61,7 @@ def test_wrong_traces_are_written_again_with_the_verdict_given_and_checked(tmp_p
 
 def test_the_second_pass_shows_the_verdict_and_the_wrong_judgment(tmp_path):
     teacher = scripted(tmp_path, "1", {("x", 0): A, ("y", 0): B})
-    synthesize([case("x"), case("y")], RM_R1, Synthesis(teacher=teacher, orders="file"), tmp_path / "journal")
+    synthesize([case("x"), case("y")], RM_R1, Synthesis(teacher=teacher, orders="as_is"), tmp_path / "journal")
     assert {record.case_id for record in read_journal(tmp_path / "journal")} == {"x", "y"}
     (again,) = read_journal(tmp_path / "journal.hinted")
     said = again.request.messages[-1].content
@@ -100,12 +101,100 @@ def test_calls_are_paid_once_however_often_the_traces_are_made(tmp_path, method)
     assert len(once[0]) == total(once[1].kept)
 
 
+FLAKY = """
+from pathlib import Path
+from thinkscore.engines._base import Engine
+from thinkscore.types import Completion
+
+class Flaky(Engine):
+    identity = "flaky"
+    async def generate(self, prompts):
+        return [self.answer(prompt) for prompt in prompts]
+    def answer(self, prompt):
+        hinted = "no part of the case" in prompt.messages[-1].content
+        if prompt.case.id in Path(self.rest).read_text().split(",") or (hinted and "hints" in self.rest):
+            return Completion(finish="error", error="the server is gone")
+        with Path(f"{self.rest}.log").open("a") as log:
+            log.write(f"{prompt.case.id}\\n")
+        return Completion(prompt.verdicts[prompt.order.index(1) if prompt.case.id != "wrong" else 0])
+"""
+
+
+def flaky(folder: Path, down: list[str], name: str = "down") -> str:
+    (folder / "flaky.py").write_text(FLAKY)
+    (folder / name).write_text(",".join(down))
+    return f"{folder / 'flaky.py'}:{folder / name}"
+
+
+@pytest.mark.parametrize("up", [0, 1])
+def test_an_outage_freezes_nothing_and_the_same_call_asks_for_what_is_missing(tmp_path, up):
+    cases = [case(f"c{i}") for i in range(30)]
+    how = Synthesis(teacher=flaky(tmp_path, [one.id for one in cases[up:]]))
+    with pytest.raises(BadInput, match=rf"{30 - up} of 30 samples were not answered and {up} traces kept; nothing was"):
+        traced(cases, RM_R1, how, tmp_path)
+    assert not list(tmp_path.glob("traces.jsonl*")) and not (tmp_path / "synthesis.json").exists()
+    flaky(tmp_path, [])
+    rows, report = traced(cases, RM_R1, how, tmp_path)
+    assert report.kept == {"zero_shot": 30} == {"zero_shot": len(rows)}
+    assert sorted((tmp_path / "down.log").read_text().split()) == sorted(one.id for one in cases), "paid once each"
+
+
+def test_a_share_of_lost_calls_can_be_let_go_but_not_all(tmp_path):
+    cases = [case(f"c{i}") for i in range(30)]
+    how = Synthesis(teacher=flaky(tmp_path, ["c3", "c4"]))
+    with pytest.raises(BadInput, match=r"2 of 30 samples were not answered.*--max-lost.*the server is gone"):
+        traced(cases, RM_R1, how, tmp_path, lost=0.06)
+    rows, report = traced(cases, RM_R1, how, tmp_path, lost=0.07)
+    assert len(rows) == 28 and report.dropped == {"not answered": 4}, "asked without and with the verdict"
+    flaky(tmp_path, [one.id for one in cases])
+    (tmp_path / "other").mkdir()
+    with pytest.raises(BadInput, match=r"no trace was kept.*nothing was written"):
+        traced(cases, RM_R1, how, tmp_path / "other", lost=1.0)
+    assert not (tmp_path / "other" / "traces.jsonl").exists()
+
+
+def test_hints_that_an_engine_cannot_read_are_no_outage_and_those_a_server_loses_are(tmp_path):
+    cases = [case("right"), case("wrong")]
+    how = Synthesis(teacher=flaky(tmp_path, [], "hints"), orders="as_is")
+    rows, report = synthesize(cases, RM_R1, how)
+    assert [row.id for row in rows] == ["right"] and report.dropped == {"wrong": 1, "not answered": 1}
+    (tmp_path / "flaky.py").write_text(FLAKY.replace('identity = "flaky"', 'identity, breaker = "flaky", 8'))
+    with pytest.raises(BadInput, match="1 of 3 samples were not answered"):
+        synthesize(cases, RM_R1, how)
+
+
+def test_traces_of_other_cases_or_another_wording_are_not_taken_for_these(tmp_path):
+    cases, how = [case("a"), case("b")], Synthesis(method="labels")
+    once = traced(cases, RM_R1, how, tmp_path)
+    assert traced(cases, RM_R1, how, tmp_path) == once
+    for other in ((cases[:1], RM_R1), (cases, make_protocol("rm_r1", guard="none"))):
+        with pytest.raises(BadInput, match="made from other cases or settings"):
+            traced(*other, how, tmp_path)
+
+
+def test_thinking_that_the_engine_reports_apart_is_part_of_the_trace(tmp_path):
+    protocol = make_protocol("rm_r1_think")
+    said = [
+        {"case_id": "right", "sample": 0, "text": "<answer>[[B]]</answer>", "reasoning": "long thought"},
+        {"case_id": "wrong", "sample": 0, "text": "<answer>[[A]]</answer>", "reasoning": "short thought"},
+    ]
+    (tmp_path / "1").write_text("".join(json.dumps(row) + "\n" for row in said))
+    told = {"case_id": "wrong", "sample": 0, "text": "<answer>[[B]]</answer>", "reasoning": "As the hint says, B."}
+    (tmp_path / "2").write_text(json.dumps(told) + "\n")
+    how = Synthesis(teacher=f"scripted:{tmp_path / '1'}", second=f"scripted:{tmp_path / '2'}", orders="as_is")
+    (row,), report = synthesize([case("right"), case("wrong")], protocol, how, tmp_path / "journal")
+    assert row.completion == "<think>\nlong thought\n</think>\n\n<answer>[[B]]</answer>"
+    assert report.dropped == {"wrong": 1, "leak: hint": 1}
+    (again,) = read_journal(tmp_path / "journal.hinted")
+    assert "short thought" in again.request.messages[-1].content
+
+
 def test_rejection_drops_wrong_samples_and_easy_cases_and_adds_a_hinted_sample(tmp_path):
     texts = {("easy", k): B for k in range(4)} | {("mixed", 0): A, ("mixed", 1): B, ("mixed", 2): UNREAD}
     texts |= {("mixed", 3): TOLD} | {("hard", k): A for k in range(3)} | {("hard", 3): B}
     teacher = scripted(tmp_path, "texts", texts)
     cases = [case("easy"), case("mixed"), case("hard")]
-    how = Synthesis(method="rejection", teacher=teacher, orders="file")
+    how = Synthesis(method="rejection", teacher=teacher, orders="as_is")
     rows, report = synthesize(cases, RM_R1, how)
     assert [(row.id, row.source) for row in rows] == [("easy", "hinted"), ("mixed", "sampled"), ("hard", "hinted")]
     assert report.dropped == {"too easy": 3, "wrong": 4, "unreadable": 1, "leak: hint": 1}
@@ -123,7 +212,7 @@ def test_every_sample_is_kept_or_dropped_for_a_reason(tmp_path_factory, data):
     names = [f"c{i}" for i in range(data.draw(st.integers(1, 4)))]
     teacher = scripted(folder, "texts", {(name, k): data.draw(texts) for name in names for k in range(4)})
     method = data.draw(st.sampled_from(["two_pass", "rejection"]))
-    how = Synthesis(method=method, teacher=teacher, orders=data.draw(st.sampled_from(["file", "balanced"])))
+    how = Synthesis(method=method, teacher=teacher, orders=data.draw(st.sampled_from(["as_is", "balanced"])))
     rows, report = synthesize([case(name, data.draw(st.integers(0, 1))) for name in names], RM_R1, how)
     assert report.samples == total(report.kept) + total(report.dropped)
     assert len(rows) == total(report.kept)
@@ -167,8 +256,8 @@ def test_a_single_response_must_get_its_label(tmp_path):
 def test_labels_on_one_side_are_refused_with_their_number_unless_orders_are_balanced():
     cases = [case(f"c{i}", best=0) for i in range(30)]
     with pytest.raises(BadInput, match=r"all 30 cases the best candidate is number 1.*--orders balanced"):
-        synthesize(cases, RM_R1, Synthesis(method="labels", orders="file"))
-    synthesize([*cases, case("other", best=1)], RM_R1, Synthesis(method="labels", orders="file"))
+        synthesize(cases, RM_R1, Synthesis(method="labels", orders="as_is"))
+    synthesize([*cases, case("other", best=1)], RM_R1, Synthesis(method="labels", orders="as_is"))
     synthesize(cases, RM_R1, Synthesis(method="labels"))
 
 
@@ -191,6 +280,7 @@ def test_cases_that_teach_nothing_are_counted_and_none_at_all_is_an_error():
         synthesize(bad, RM_R1, Synthesis(method="labels"))
     with pytest.raises(BadInput, match="no teacher"):
         synthesize([case("good")], RM_R1, Synthesis())
+    assert unusable(Case("p", (Message("user", " "),), ("a", "b"), (1.0, 0.0)), RM_R1) == "with an empty prompt"
 
 
 LEAKS = {

@@ -41,7 +41,7 @@ def run(tmp_path: Path) -> Path:
     out = tmp_path / "run"
     gold = msgspec.structs.replace(cases(1)[0], id="no-gold", gold=None)
     left = write_verl("org/model", [*cases(16), gold], out, SETTINGS, RL, reward(), nodes=2, gpus=4)
-    assert left == {"has no gold": 1}
+    assert left == {"without gold": 1}
     return out
 
 

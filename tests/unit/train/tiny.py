@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from transformers import Qwen3Config, Qwen3ForCausalLM, set_seed
 
@@ -13,7 +14,7 @@ from thinkscore.engines.embedded import PACKAGED
 from thinkscore.train._run import Settings
 from thinkscore.types import Failure, Message
 
-__all__ = ["SETTINGS", "save_base", "values_of"]
+__all__ = ["SETTINGS", "UNFIT", "save_base", "values_of"]
 
 SETTINGS = Settings(
     learning_rate=2e-3,
@@ -25,6 +26,13 @@ SETTINGS = Settings(
     save_steps=0,
     progress=False,
 )
+
+UNFIT: dict[str, tuple[dict[str, Any], float]] = {
+    "an adapter with Muon": ({"lora": 4}, 0.01),
+    "a batch that cannot be cut": ({"batch_size": 12, "micro_batch": 8}, 0.0),
+    "an end without a fall": ({"schedule": "constant", "final": 0.1}, 0.0),
+}
+"""Changes of settings, with a rate of Muon, that no training can start with."""
 
 
 def save_base(path: Path) -> Path:

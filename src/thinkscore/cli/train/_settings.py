@@ -94,5 +94,7 @@ def settings_of(given: Given, defaults: Mapping[str, Any]) -> Settings:
     for name, flag in (("learning_rate", "--lr"), ("batch_size", "--batch-size")):
         if name not in values:
             raise BadInput(f"this recipe has no default for {flag}; give it, or --preset")
+    if values.get("epochs", 1) <= 0:
+        raise BadInput(f"--epochs {values['epochs']:g} would train on nothing; give more than 0")
     values["report_to"] = tuple(values.get("report_to", ()))
     return Settings(**values)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...errors import BadInput
+from ...judge import make_protocol
+from ...protocols._base import Protocol
 from ...types import Sampling
 from ._settings import Given, settings_of
 
@@ -20,14 +22,18 @@ if TYPE_CHECKING:
 __all__ = [
     "BatchTokens",
     "MaxLength",
+    "MaxLost",
     "MaxTokens",
     "MuonLr",
     "Orders",
+    "ProtocolName",
     "Second",
     "Temperature",
+    "TemplateName",
     "TopP",
     "how_of",
     "orders_of",
+    "protocol_of",
     "sampling_of",
     "staged",
     "tell",
@@ -35,10 +41,19 @@ __all__ = [
 ]
 
 Second = Annotated[str, typer.Option("--second", help="URI of the engine that writes with the verdict given")]
-Orders = Annotated[str, typer.Option("--orders", help="balanced, or file: candidates as the file has them")]
-Temperature = Annotated[float, typer.Option("--temperature", help="of the teacher", min=0)]
+Orders = Annotated[str, typer.Option("--orders", help="balanced, or as_is: candidates as the file has them")]
+ProtocolName = Annotated[
+    str | None, typer.Option("--protocol", help="how the judge will be asked: rm_r1, rrm, ... (default: the preset's)")
+]
+TemplateName = Annotated[
+    str | None, typer.Option("--template", help="own, an official text by name, or your own file (or the preset's)")
+]
+Temperature = Annotated[float | None, typer.Option("--temperature", help="of the teacher; default 1", min=0)]
 TopP = Annotated[float, typer.Option("--top-p", help="of the teacher, 0 < p <= 1")]
 MaxTokens = Annotated[int | None, typer.Option("--max-tokens", help="limit per trace; default 8192", min=1)]
+MaxLost = Annotated[
+    float, typer.Option("--max-lost", help="share of the teacher's calls that may stay unanswered", min=0, max=1)
+]
 MaxLength = Annotated[
     int | None, typer.Option("--max-length", help="tokens of prompt and trace; longer ones are left out", min=1)
 ]
@@ -53,15 +68,23 @@ def tell(line: str) -> None:
     print(f"thinkscore: {line}", file=sys.stderr)
 
 
-def sampling_of(temperature: float, top_p: float, max_tokens: int | None) -> Sampling:
+def sampling_of(temperature: float | None, top_p: float, max_tokens: int | None) -> Sampling:
     """Make what the teacher draws by."""
-    return Sampling(temperature, top_p, Sampling().max_tokens if max_tokens is None else max_tokens)
+    default = Sampling()
+    return Sampling(
+        default.temperature if temperature is None else temperature,
+        top_p,
+        default.max_tokens if max_tokens is None else max_tokens,
+    )
 
 
 def staged(
     preset: str | None, stage: str, given: Given, defaults: Mapping[str, Any]
 ) -> tuple[Settings, dict[str, Any]]:
-    """Return the settings, and all values of the preset's stage; what nobody published is told."""
+    """Return the settings, and all values of the preset's stage with its protocol and template.
+
+    What nobody published is told.
+    """
     if preset is None:
         return settings_of(given, defaults), {}
     from ...train._presets import preset as find
@@ -69,7 +92,16 @@ def staged(
     found = find(preset)
     for note in found.notes(stage):
         tell(note)
-    return settings_of(given, found.loop(stage)), found.values(stage)
+    asked = {name: found.model[name].value for name in ("protocol", "template")}
+    return settings_of(given, found.loop(stage)), {**found.values(stage), **asked}
+
+
+def protocol_of(values: Mapping[str, Any], protocol: str | None, template: str | None, default: str) -> Protocol:
+    """Make the protocol that was given, else the preset's, else the default; a preset's template goes with its own."""
+    name = protocol or values.get("protocol", default)
+    if template is None and name == values.get("protocol"):
+        template = values["template"]
+    return make_protocol(name, template=template)
 
 
 def how_of(
@@ -87,14 +119,17 @@ def how_of(
 
 def orders_of(given: str) -> Any:
     """Check the name of an order."""
-    if given not in ("balanced", "file"):
-        raise BadInput(f"--orders is balanced or file; got {given!r}")
+    if given not in ("balanced", "as_is"):
+        raise BadInput(f"--orders is balanced or as_is; got {given!r}")
     return given
 
 
-def told(done: Trained, out: Path) -> None:
-    """Say what a training did."""
+def told(done: Trained, out: Path, protocol: Protocol | None = None) -> None:
+    """Say what a training did, and how to ask the judge that it made."""
+    asked = "" if protocol is None else f" --protocol {protocol.id}{f':{protocol.rest}' if protocol.rest else ''}"
+    if protocol is not None and protocol.template is not None:
+        asked += f" --template {protocol.template.name}"
     seconds = f" in {done.seconds:.0f} s" if done.seconds else " (it was done before)"
     typer.echo(f"trained on {done.rows} traces, {done.steps} updates{seconds}")
     typer.echo(f"loss {done.first:.4f} at first, {done.last:.4f} at last")
-    typer.echo(f"model: {out}; try: thinkscore judge FILE --engine hf:{out}")
+    typer.echo(f"model: {out}; try: thinkscore judge FILE{asked} --engine hf:{out}")

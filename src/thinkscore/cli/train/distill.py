@@ -15,14 +15,18 @@ from ._settings import Given, Model, Out, Preset, with_settings
 from ._teaching import (
     BatchTokens,
     MaxLength,
+    MaxLost,
     MaxTokens,
     MuonLr,
     Orders,
+    ProtocolName,
     Second,
     Temperature,
+    TemplateName,
     TopP,
     how_of,
     orders_of,
+    protocol_of,
     sampling_of,
     staged,
     tell,
@@ -41,8 +45,8 @@ def distill(
     given: Given,
     file: Annotated[Path | None, typer.Argument(help="preferences with gold, in any format (docs/data.md)")] = None,
     traces: Annotated[Path | None, typer.Option("--traces", help="train on these traces instead")] = None,
-    protocol: Annotated[str, typer.Option("--protocol", help="how the judge will be asked")] = "rm_r1",
-    template: Annotated[str | None, typer.Option("--template", help="wording, as in `judge`")] = None,
+    protocol: ProtocolName = None,
+    template: TemplateName = None,
     teacher: Annotated[
         str, typer.Option("--teacher", help="URI of the engine that writes the traces, or: labels (verdicts alone)")
     ] = "",
@@ -52,7 +56,7 @@ def distill(
     hinted: Annotated[bool, typer.Option(help="rejection: one more sample that is told the verdict")] = True,
     drop_easy: Annotated[bool, typer.Option(help="rejection: drop cases that all samples get right")] = True,
     orders: Orders = "balanced",
-    temperature: Temperature = 1.0,
+    temperature: Temperature = None,
     top_p: TopP = 1.0,
     max_tokens: MaxTokens = None,
     header: Annotated[bool, typer.Option("--header", help="train the assistant header too, as RM-R1's script")] = False,
@@ -63,6 +67,7 @@ def distill(
     preset: Preset = None,
     format: Format = None,
     skip_bad: SkipBad = False,
+    max_lost: MaxLost = 0.01,
     max_total_tokens: MaxTotalTokens = None,
     max_cost: MaxCost = None,
     prices: Prices = None,
@@ -78,6 +83,7 @@ def distill(
     if traces is not None:
         distinct(out / "traces.jsonl", traces)
         return told(recipe.distill(model, recipe.read_traces(traces), out, settings, tell=tell, **how), out)
+    asked = protocol_of(values, protocol, template, "rm_r1")
     synthesis = recipe.Synthesis(
         method="labels" if teacher == "labels" else _method(method),
         teacher="" if teacher == "labels" else teacher,
@@ -92,12 +98,12 @@ def distill(
     source = CaseFile(file, format, skip_bad)  # type: ignore[arg-type]
     source.check()
     _, done = recipe.teach(
-        model, source.read(), out, settings, synthesis, protocol=recipe.make_protocol(protocol, template=template),
-        tell=tell, budget=budget_of(max_total_tokens, max_cost, prices), only_traces=only_traces, **how,
+        model, source.read(), out, settings, synthesis, protocol=asked, tell=tell, max_lost=max_lost,
+        budget=budget_of(max_total_tokens, max_cost, prices), only_traces=only_traces, **how,
     )  # fmt: skip
     typer.echo(f"traces: {out / 'traces.jsonl'}")
     if done is not None:
-        told(done, out)
+        told(done, out, asked)
 
 
 def _method(given: str) -> Any:

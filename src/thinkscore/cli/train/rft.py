@@ -14,13 +14,17 @@ from ._settings import Given, Model, Out, Preset, with_settings
 from ._teaching import (
     BatchTokens,
     MaxLength,
+    MaxLost,
     MaxTokens,
     MuonLr,
     Orders,
+    ProtocolName,
     Temperature,
+    TemplateName,
     TopP,
     how_of,
     orders_of,
+    protocol_of,
     sampling_of,
     staged,
     tell,
@@ -38,8 +42,8 @@ def rft(
     model: Model,
     out: Out,
     given: Given,
-    protocol: Annotated[str, typer.Option("--protocol", help="how the judge will be asked")] = "deepseek_grm",
-    template: Annotated[str | None, typer.Option("--template", help="wording, as in `judge`")] = None,
+    protocol: ProtocolName = None,
+    template: TemplateName = None,
     generator: Annotated[
         str, typer.Option("--generator", help="URI of the engine that writes the samples; default: the model itself")
     ] = "",
@@ -50,7 +54,7 @@ def rft(
     hinted: Annotated[bool, typer.Option(help="one more sample per case that is told the best response")] = True,
     drop_easy: Annotated[bool, typer.Option(help="drop cases that all samples get right")] = True,
     orders: Orders = "balanced",
-    temperature: Temperature = 1.0,
+    temperature: Temperature = None,
     top_p: TopP = 1.0,
     max_tokens: MaxTokens = None,
     max_length: MaxLength = None,
@@ -59,6 +63,7 @@ def rft(
     preset: Preset = None,
     format: Format = None,
     skip_bad: SkipBad = False,
+    max_lost: MaxLost = 0.01,
     max_total_tokens: MaxTotalTokens = None,
     max_cost: MaxCost = None,
     prices: Prices = None,
@@ -66,9 +71,10 @@ def rft(
     """Fine-tune on samples that gold confirms; wrong ones and cases that are too easy are dropped."""
     require("trl", "train")
     from ...train import rft as recipe
-    from ...train.distill import Synthesis, make_protocol, read_traces
+    from ...train.distill import Synthesis, read_traces
 
     settings, values = staged(preset, "rft", given, DEFAULTS)
+    asked = protocol_of(values, protocol, template, "deepseek_grm")
     synthesis = Synthesis(
         method="rejection",
         teacher=generator,
@@ -77,15 +83,20 @@ def rft(
         drop_easy=drop_easy,
         orders=orders_of(orders),
         seed=settings.seed,
-        sampling=sampling_of(temperature, top_p, max_tokens),
+        sampling=sampling_of(
+            values.get("generator_temperature") if temperature is None else temperature, top_p, max_tokens
+        ),
     )
+    if "generator" in values and not generator:
+        tell(f"{preset}, rft: the published samples are by {values['generator']}; without --generator URI the model "
+             "draws its own")  # fmt: skip
     source = CaseFile(file, format, skip_bad)
     source.check()
     results = recipe.rft(
-        model, source.read(), out, settings, synthesis, protocol=make_protocol(protocol, template=template),
+        model, source.read(), out, settings, synthesis, protocol=asked,
         general=[] if general is None else read_traces(general), rounds=rounds, sampler=sampler, tell=tell,
-        budget=budget_of(max_total_tokens, max_cost, prices),
+        max_lost=max_lost, budget=budget_of(max_total_tokens, max_cost, prices),
         **how_of(values, False, max_length, muon_lr, batch_tokens),
     )  # fmt: skip
     for number, (_, done) in enumerate(results, 1):
-        told(done, out if number == rounds else out / f"round-{number}")
+        told(done, out if number == rounds else out / f"round-{number}", asked)
