@@ -74,9 +74,9 @@ def test_its_greedy_text_and_logprobs_are_those_of_transformers(reference):
 @pytest.mark.parametrize(("protocol", "bar"), [("rm_r1", 0.8), ("rrm", 0.75), ("deepseek_grm", 0.75)])
 def test_it_decides_held_out_pairs_of_a_fresh_seed(protocol, bar):
     with Judge(protocol, "embedded", "vote:k=4", seed=5) as judge:
-        judged = list(judge.run(world.make(4242, "test", 100)))
+        judged = list(judge.run(world.make(4242, "test", 60)))
     right = sum(judgment.winner == case.gold.index(max(case.gold)) for case, judgment in judged)
-    assert right >= bar * 100
+    assert right >= bar * 60
     assert sum(judgment.failure is not None for _, judgment in judged) <= 1
 
 
