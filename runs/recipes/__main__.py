@@ -81,6 +81,7 @@ def run(given: argparse.Namespace) -> None:
     left = [name for name in left if not _is_done(name, given.out)]
     print(f"{len(left)} arms to do: {' '.join(left)}", flush=True)
     running: dict[Future[int], str] = {}
+    failed: list[str] = []
     with ThreadPoolExecutor(given.jobs) as pool:
         while left or running:
             late = time.time() - started > given.minutes * 60
@@ -94,6 +95,9 @@ def run(given: argparse.Namespace) -> None:
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 name = running.pop(future)
                 print(f"{(time.time() - started) / 60:6.1f} min  {name}: exit {future.result()}", flush=True)
+                failed += [name] * bool(future.result())
+    if failed:
+        sys.exit(f"failed: {' '.join(failed)}; see {given.out / 'logs'}. The same command goes on")
     if left:
         print(f"not started: {' '.join(left)}; the same command goes on", flush=True)
 

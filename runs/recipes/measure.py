@@ -102,8 +102,10 @@ def _checked(verdict: Verdict, case: Case) -> tuple[bool, bool] | None:
 
 
 def _vote(group: Sequence[Verdict], case: Case) -> int:
-    """Score the majority: 2 right, 1 a tie or nothing readable, 0 wrong."""
+    """Score the majority: 2 right, 1 a tie, 0 wrong or nothing readable."""
     votes = [verdict.outcome.winner for verdict in group if isinstance(verdict.outcome, Winner)]
+    if not votes:
+        return 0
     counts = [votes.count(0), votes.count(1)]
     best = max((0, 1), key=lambda i: (case.gold or ())[i])
     return 1 + (counts[best] > counts[1 - best]) - (counts[best] < counts[1 - best])
