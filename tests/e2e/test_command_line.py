@@ -1,8 +1,10 @@
 """The commands as a person types them: results, messages, exit codes, second runs."""
 
 import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,10 +17,16 @@ def thinkscore(*arguments, cwd, check=None):
     return done
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lab")
+    thinkscore("lab", "make", "--seed", 5, "--n", 40, "--out", "cases.jsonl", cwd=folder, check=0)
+    return folder / "cases.jsonl"
+
+
 @pytest.fixture
-def cases(tmp_path):
-    thinkscore("lab", "make", "--seed", 5, "--n", 40, "--out", "cases.jsonl", cwd=tmp_path, check=0)
-    return tmp_path / "cases.jsonl"
+def cases(tmp_path, made):
+    return Path(shutil.copy(made, tmp_path))
 
 
 def rows(path):
@@ -42,7 +50,7 @@ def test_the_oracle_is_right_in_every_protocol(tmp_path, cases, protocol):
 
 
 def test_a_second_run_reads_the_journal_and_writes_the_same_rows(tmp_path, cases):
-    options = ["--protocol", "rm_r1", "--strategy", "vote:k=2", "--journal", "run.journal", "--seed", 3]
+    options = ["--protocol", "rm_r1", "--strategy", "vote:k=2", "--journal", "run.journal", "--seed", 3, "--limit", 12]
     thinkscore("judge", cases, *options, "--out", "first.jsonl", cwd=tmp_path, check=0)
     thinkscore("judge", cases, *options, "--out", "second.jsonl", cwd=tmp_path, check=0)
     assert (tmp_path / "first.jsonl").read_bytes() == (tmp_path / "second.jsonl").read_bytes()
@@ -52,7 +60,7 @@ def test_a_second_run_reads_the_journal_and_writes_the_same_rows(tmp_path, cases
 
 
 def test_a_journal_replays_to_the_same_judgments(tmp_path, cases):
-    options = ["--protocol", "rm_r1", "--strategy", "vote:k=2"]
+    options = ["--protocol", "rm_r1", "--strategy", "vote:k=2", "--limit", 12]
     thinkscore("judge", cases, *options, "--journal", "run.journal", "--out", "live.jsonl", cwd=tmp_path, check=0)
     thinkscore(
         "judge", cases, *options, "--engine", "replay:run.journal", "--out", "again.jsonl", cwd=tmp_path, check=0

@@ -71,7 +71,14 @@ def test_its_greedy_text_and_logprobs_are_those_of_transformers(reference):
         assert np.allclose(chosen.numpy(), completion.logprobs, atol=1e-4)
 
 
-@pytest.mark.parametrize(("protocol", "bar"), [("rm_r1", 0.8), ("rrm", 0.75), ("deepseek_grm", 0.75)])
+@pytest.mark.parametrize(
+    ("protocol", "bar"),
+    [
+        ("rm_r1", 0.8),
+        pytest.param("rrm", 0.75, marks=pytest.mark.slow),
+        pytest.param("deepseek_grm", 0.75, marks=pytest.mark.slow),
+    ],
+)
 def test_it_decides_held_out_pairs_of_a_fresh_seed(protocol, bar):
     with Judge(protocol, "embedded", "vote:k=4", seed=5) as judge:
         judged = list(judge.run(world.make(4242, "test", 60)))

@@ -21,6 +21,6 @@ Prices = Annotated[
 ]
 
 
-def budget_of(max_total_tokens: int | None, max_cost: float | None, prices: Path | None) -> Budget:
+def budget_of(max_total_tokens: int | None = None, max_cost: float | None = None, prices: Path | None = None) -> Budget:
     """Make the budget that flags ask for. Raises `BadInput`."""
     return Budget(max_total_tokens, max_cost, None if prices is None else read_prices(prices))

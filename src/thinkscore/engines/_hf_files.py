@@ -1,4 +1,4 @@
-"""What a model folder is, as a hash: a part of the ENGINE's identity, which keys the journal.
+"""Where a model is, and what its folder is as a hash: a part of the ENGINE's identity, which keys the journal.
 
 Everything that can change an answer is in it: weights, config, tokenizer, chat template, code. Small weight files
 count whole. Of a large safetensors file (70B are 140 GB) the header, the size and three slices of every tensor count:
@@ -13,7 +13,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["fingerprint"]
+from ..errors import EngineUnavailable
+
+__all__ = ["fingerprint", "first_line", "look_for"]
 
 _WEIGHTS = re.compile(r"(adapter_|pytorch_)?model.*\.(safetensors|bin)")
 _OTHERS = re.compile(
@@ -23,6 +25,30 @@ _OTHERS = re.compile(
 WHOLE = 2**26
 """Bytes up to which a weight file is read whole."""
 SLICE = 4096
+
+
+def look_for(model: str, revision: str | None = None) -> None:
+    """Raise `EngineUnavailable` for a name that is no folder, not in the Hub's cache, and unknown to the Hub itself.
+
+    The Hub is asked once. Its client, left to itself, would ask twelve times in 50 seconds where there is no network.
+    """
+    import huggingface_hub as hub
+
+    if Path(model).is_dir():
+        return
+    try:
+        if not isinstance(hub.try_to_load_from_cache(model, "config.json", revision=revision), str):
+            hub.get_hf_file_metadata(hub.hf_hub_url(model, "config.json", revision=revision))
+    except Exception as error:  # the client's own, and those of its transport
+        raise EngineUnavailable(
+            f"{model!r} is no folder, and the Hub or its cache does not give it: {first_line(error)}"
+        ) from error
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of a message that says anything, without its full stop."""
+    lines = (line.strip().removesuffix(".") for line in str(error).splitlines())
+    return next(filter(None, lines), type(error).__name__)
 
 
 def fingerprint(folder: Path, whole: int = WHOLE) -> str:

@@ -22,7 +22,7 @@ import transformers
 from ..errors import BadInput, EngineUnavailable, ThinkscoreError, require
 from ._hf_batches import Row
 from ._hf_draw import Sampler
-from ._hf_files import fingerprint
+from ._hf_files import fingerprint, first_line, look_for
 from ._hf_options import Options
 from ._hf_text import Chat
 from ._jobs import Sample, Score
@@ -50,6 +50,7 @@ class Model:
     def _load(self, device: Any) -> None:
         options, name = self.options, self.options.model
         source = {"revision": options.revision or None, "trust_remote_code": options.trust_remote_code}
+        look_for(name, options.revision or None)
         config = transformers.AutoConfig.from_pretrained(name, **source)
         self.scalar = _is_scalar(config, options.adapter)
         self.model = _weights(options, self.scalar, device, source).to(device).eval().requires_grad_(False)
@@ -174,9 +175,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _unloadable(options: Options, error: Exception) -> str:
-    said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    said = first_line(error)
     if "trust_remote_code" in str(error):
         said = "it brings code of its own; if you trust that code, add trust_remote_code=yes"
-    if Path(options.model).is_dir():
-        return f"the model in {options.model} cannot be loaded: {said}"
-    return f"{options.model!r} is no folder, and the Hub or its cache does not give it: {said}"
+    return f"the model {options.model} cannot be loaded: {said}"

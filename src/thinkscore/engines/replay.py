@@ -21,10 +21,14 @@ class Replay(Engine):
     batch = 256
     recorded = True
 
+    def __init__(self, rest: str = "", records: Records | None = None) -> None:
+        super().__init__(rest)
+        self._given = records
+
     async def open(self) -> None:
         if not self.rest:
             raise BadInput("got replay without a file; use replay:FILE, a journal or JSONL rows")
-        self._records = Records(self.rest)
+        self._records = self._given or Records(self.rest)
         self._identity = f"replay:{self._records.identity}"
 
     @property

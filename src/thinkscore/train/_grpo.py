@@ -10,6 +10,7 @@ Axes: B rows, W columns (prompt, padded on the left, then completion, padded on 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from typing import Any
@@ -59,6 +60,7 @@ class JudgeTrainer(GRPOTrainer):
         self.spare, self.block, self.rounds, self.decoder_workers = spare, block, rounds, decoder_workers
         self._drawn: Drawn | None = None
         self._drawn_tokens = self._evaluated = 0
+        self._sizes: list[int] = []
         self._chat = Chat(copy(self.processing_class))
 
     def _tokenize_prompts(self, prompts: list[Any]) -> tuple[list[list[int]], None, dict[str, Any]]:
@@ -67,15 +69,26 @@ class JudgeTrainer(GRPOTrainer):
         return [known[prompt] for prompt in read], None, {}
 
     def evaluate(self, *args: Any, **more: Any) -> dict[str, float]:
-        self._evaluated = 0
+        self._evaluated, self._sizes = 0, []
         found: dict[str, float] = super().evaluate(*args, **more)
         return found
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Weigh batches of held-out rows by their sizes: the last one may be small. TRL weighs all alike."""
+        if not self.model.training:
+            for name, means in self._metrics["eval"].items():
+                known = [(mean, n) for mean, n in zip(means, self._sizes, strict=False) if not math.isnan(mean)]
+                if known and len(means) == len(self._sizes):
+                    self._metrics["eval"][name] = [sum(mean * n for mean, n in known) / sum(n for _, n in known)]
+        super().log(logs, start_time)
 
     def _get_eval_sampler(self, eval_dataset: Any) -> SequentialSampler:
         return SequentialSampler(eval_dataset)  # both orders of a case stay in one batch
 
     def _generate_and_score_completions(self, inputs: list[Row]) -> dict[str, Any]:
-        if self.model.training and self.rounds:
+        if not self.model.training:
+            self._sizes.append(len(inputs))
+        elif self.rounds:
             inputs, self._drawn = self._filled(inputs)
         try:
             scored: dict[str, Any] = super()._generate_and_score_completions(inputs)

@@ -22,7 +22,6 @@ from transformers import (
     AutoConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
-    PrinterCallback,
     Trainer,
     TrainerCallback,
     TrainerControl,
@@ -36,9 +35,9 @@ from ..engines._hf_text import Chat
 from ..errors import BadInput
 from ..types import Message
 from . import _run, _sft
-from ._progress import Progress
+from ._trainer import OwnTrainer
 
-__all__ = ["ByLength", "Held", "Reader", "Refused", "Sorted", "check", "load_head", "optimizer", "padded", "values"]
+__all__ = ["ByLength", "Held", "Reader", "Refused", "Sorted", "check", "load_head", "padded", "values"]
 
 Measure = Callable[[list[float]], Mapping[str, float]]
 """Turns the values of all held-out rows into figures for the log."""
@@ -126,13 +125,6 @@ def check(settings: _run.Settings, muon_lr: float) -> None:
     """Raise `BadInput` for settings that no trainer could start with: to be called before OUT is claimed."""
     if muon_lr and settings.lora:
         raise BadInput("--muon-lr drives whole matrices; with --lora there are none to drive")
-
-
-def optimizer(model: PreTrainedModel, settings: _run.Settings, muon_lr: float) -> Any:
-    """Return Muon with this rate for hidden matrices, AdamW for the rest; (None, None) leaves it to the trainer."""
-    if not muon_lr:
-        return None, None
-    return _sft.MuonAdamW(model, settings, muon_lr), None
 
 
 class Sorted(Sampler[int]):
@@ -248,25 +240,12 @@ class Held(TrainerCallback):
         return Path(str(self.trainer.args.output_dir)) / "best.pt"
 
 
-class ByLength:
-    """Makes a trainer draw its rows by `sampler`, and show what is ours to show."""
+class ByLength(OwnTrainer):
+    """Draws its rows by a `Sorted`, and measures held-out ones if there are any."""
 
-    sampler: Sorted
-    """Set once the rows are known."""
-
-    def ready(self: Any, sampler: Sorted, settings: _run.Settings, held: Held | None) -> None:
-        """Set what a trainer needs before it trains."""
-        self.sampler = sampler
+    def ready(self, sampler: Any, settings: _run.Settings, muon_lr: float | None, held: Held | None = None) -> None:
+        super().ready(sampler, settings, muon_lr)
         sampler.epoch = lambda: int(self.state.epoch or 0)
-        self.remove_callback(PrinterCallback)
-        if settings.progress:
-            self.add_callback(Progress())
         if held is not None:
             held.trainer = self
             self.add_callback(held)
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> Sorted:
-        return self.sampler
-
-    def _save_checkpoint(self: Any, model: Any, trial: Any) -> None:
-        Trainer._save_checkpoint(self, model, trial)  # TRL's writes a model card as well

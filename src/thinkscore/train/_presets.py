@@ -16,7 +16,7 @@ limit is left out, and counted), entropy (weight of an entropy bonus), faithful_
 reward).
 
 distill: packing, header_loss (train the assistant's header too), teacher, second_teacher, teacher_max_tokens, muon_lr.
-rft: samples and hinted (per item), drop_easy, generator, generator_temperature. meta: samples, loss.
+rft: samples and hinted (per item), drop_easy, generator, generator_temperature. meta: samples, loss, muon_lr, drop.
 """
 
 from __future__ import annotations

@@ -34,13 +34,16 @@ Shown = tuple[Case, tuple[int, ...]]
 
 
 def usable(
-    cases: Sequence[Case], reward: Reward, tokenizer: PreTrainedTokenizerBase, max_prompt: int
+    cases: Sequence[Case], reward: Reward, tokenizer: PreTrainedTokenizerBase | None, max_prompt: int
 ) -> tuple[list[Case], Counter[str]]:
-    """Return the cases that can be trained on, and how many others there are by reason. Raises `BadInput` for none."""
-    kept, left, chat = [], Counter[str](), Chat(copy(tokenizer))
+    """Return the cases that can be trained on, and how many others there are by reason. Raises `BadInput` for none.
+
+    Without a tokenizer nobody looks at the length of prompts.
+    """
+    kept, left, chat = [], Counter[str](), None if tokenizer is None else Chat(copy(tokenizer))
     for case in cases:
         problem = unusable(case, reward.protocol) or reward.unusable(case)
-        if problem is None and _length(reward.protocol, case, chat) > max_prompt:
+        if problem is None and chat is not None and _length(reward.protocol, case, chat) > max_prompt:
             problem = f"makes a prompt of more than {max_prompt} tokens"
         if problem is None:
             kept.append(case)

@@ -27,6 +27,7 @@ from transformers import (
 )
 from transformers.utils.logging import disable_progress_bar
 
+from ..engines._hf_files import first_line, look_for
 from ..errors import BadInput, EngineUnavailable
 
 __all__ = ["Settings", "arguments", "begin", "done", "finish", "load_model", "load_tokenizer", "lora", "start"]
@@ -201,14 +202,13 @@ def finish(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, out: Path) -> N
 def load_tokenizer(model: str | Path) -> PreTrainedTokenizerBase:
     """Load a model's tokenizer.
 
-    Raises `EngineUnavailable` if there is none, `BadInput` if it has no chat template or no end token.
+    Raises `EngineUnavailable` if there is no model or tokenizer, `BadInput` if it has no chat template or no end token.
     """
+    look_for(str(model))
     try:
         tokenizer = AutoTokenizer.from_pretrained(model)
     except Exception as error:  # transformers and tokenizers raise their own
-        raise EngineUnavailable(
-            f"no tokenizer in {model}: {_first_line(error)}; give --model a folder or a Hub id"
-        ) from error
+        raise EngineUnavailable(f"the tokenizer of {model} cannot be loaded: {first_line(error)}") from error
     if tokenizer.chat_template is None:
         raise BadInput(f"the tokenizer of {model} has no chat template; add chat_template.jinja to its folder")
     if tokenizer.eos_token is None:
@@ -225,7 +225,7 @@ def load_model(model: str | Path, settings: Settings, *, scalar: bool = False) -
     try:
         return auto.from_pretrained(model, dtype=settings.dtype, **how)
     except Exception as error:
-        raise EngineUnavailable(f"the model {model} cannot be loaded: {_first_line(error)}") from error
+        raise EngineUnavailable(f"the model {model} cannot be loaded: {first_line(error)}") from error
 
 
 def lora(settings: Settings, task: str = "CAUSAL_LM") -> Any:
@@ -235,7 +235,3 @@ def lora(settings: Settings, task: str = "CAUSAL_LM") -> Any:
     from peft import LoraConfig
 
     return LoraConfig(r=settings.lora, lora_alpha=2 * settings.lora, target_modules="all-linear", task_type=task)
-
-
-def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

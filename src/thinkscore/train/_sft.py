@@ -2,15 +2,14 @@
 
 One trainer for every size. Rows are drawn one by one, `batch_size` per update, on TRL's fused head, which never holds
 all logits; or, for small models, in passes of about `batch_tokens` tokens of rows of like length on the model's own
-loss, which is faster there. AdamW drives all weights, or Muon (K. Jordan, 2024) the hidden matrices: on the lab's
-models it needs about half of the steps. The order hangs on the seed and the epoch alone, so that a run that goes on
-after a kill sees the rows that it would have seen.
+loss, which is faster there. The order hangs on the seed and the epoch alone, so that a run that goes on after a kill
+sees the rows that it would have seen.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,15 +17,15 @@ from typing import Any, NamedTuple
 import torch
 from datasets import Dataset
 from torch.utils.data import SequentialSampler
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, Trainer, set_seed
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, set_seed
 from trl import SFTConfig, SFTTrainer
 
 from ..errors import BadInput
 from ..seeds import derive_seed
-from ._progress import Progress
 from ._run import Settings, arguments, lora, start
+from ._trainer import OwnTrainer
 
-__all__ = ["IGNORED", "MuonAdamW", "Row", "batches", "check_passes", "padded", "train"]
+__all__ = ["IGNORED", "Row", "batches", "check_passes", "padded", "train"]
 
 IGNORED = -100
 CHUNK = 1000
@@ -39,42 +38,6 @@ class Row(NamedTuple):
     """All tokens."""
     start: int
     """First position that is trained; what comes before is only read."""
-
-
-class MuonAdamW(torch.optim.Optimizer):
-    """Muon for hidden matrices, AdamW for embeddings, norms and heads, as one optimizer."""
-
-    def __init__(self, model: torch.nn.Module, settings: Settings, muon_lr: float) -> None:
-        given = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-        ends = ("embed", "head", "score")
-        hidden = [p for name, p in given if p.ndim == 2 and not any(end in name for end in ends)]
-        known = {id(p) for p in hidden}
-        other = [p for _, p in given if id(p) not in known]
-        decay = settings.weight_decay
-        self.parts: list[torch.optim.Optimizer] = [torch.optim.Muon(hidden, lr=muon_lr, weight_decay=decay)]
-        if other:
-            self.parts.append(
-                torch.optim.AdamW(other, lr=settings.learning_rate, weight_decay=decay, betas=settings.betas)
-            )
-        super().__init__(self._groups(), {})
-
-    def _groups(self) -> list[dict[str, Any]]:
-        """Return the groups of the parts themselves, so that a scheduler that sets a rate here sets it there."""
-        return [group for part in self.parts for group in part.param_groups]
-
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        loss = closure() if closure is not None else None
-        for part in self.parts:
-            part.step()
-        return loss
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"parts": [part.state_dict() for part in self.parts]}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        for part, state in zip(self.parts, state_dict["parts"], strict=True):
-            part.load_state_dict(state)
-        self.param_groups = self._groups()  # a part that loads makes new ones
 
 
 def batches(rows: Sequence[Row], tokens: int, seed: int) -> list[list[int]]:
@@ -146,30 +109,16 @@ class _Collator:
         return batch | {"attention_mask": (torch.arange(batch["input_ids"].shape[1]) < lengths_B1).long()}
 
 
-class _Trainer(SFTTrainer):
-    """An SFTTrainer that takes its rows in the order given; `plain` takes the loss from the model itself."""
+class _Trainer(OwnTrainer, SFTTrainer):
+    """TRL's trainer; `plain` takes the loss from the model itself."""
 
-    def __init__(self, *, muon: Callable[[torch.nn.Module], MuonAdamW] | None, plain: bool, **more: Any) -> None:
-        self.muon, self.plain = muon, plain
-        super().__init__(**more)
-        self.remove_callback(PrinterCallback)
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
-        return SequentialSampler(train_dataset or self.train_dataset)
-
-    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        self.optimizer: Any = self.muon(self.model) if self.muon and self.optimizer is None else self.optimizer
-        made: torch.optim.Optimizer = super().create_optimizer(model)
-        return made
+    plain = False
 
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         kind = Trainer if self.plain else SFTTrainer
         return kind.compute_loss(self, model, inputs, return_outputs, num_items_in_batch)
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        Trainer._save_checkpoint(self, model, trial)  # TRL's writes a model card as well
 
 
 def check_passes(settings: Settings, batch_tokens: int = 0) -> None:
@@ -220,10 +169,9 @@ def train(
         data_collator=_Collator(rows, tokenizer.pad_token_id, masked=not batch_tokens),
         processing_class=tokenizer,
         peft_config=lora(settings),
-        callbacks=[Progress()] if settings.progress else [],
-        muon=None if muon_lr is None else lambda trained: MuonAdamW(trained, settings, muon_lr),
-        plain=bool(batch_tokens),
     )
+    trainer.plain = bool(batch_tokens)
+    trainer.ready(SequentialSampler(order), settings, muon_lr)
     trainer.train(resume_from_checkpoint=checkpoint)
     model.config.use_cache = cached
     return trainer

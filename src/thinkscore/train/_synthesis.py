@@ -4,15 +4,14 @@ Two ways. `two_pass` is RM-R1's (arXiv 2505.02387, section 3): the teacher judge
 written again, by it or by a second one, with the right verdict and the wrong judgment shown. `rejection` is that of
 DeepSeek-GRM (arXiv 2504.02495, section 3.2): several samples per case, cases that all of them get right dropped as
 too easy, one more sample with the best response named. `labels` asks nobody: the verdict alone. We differ: own
-wording of the hints, every trace is checked, the rewritten ones too, and one that mentions the hint is no trace. What
-is trained is the plain prompt. Journals beside the traces keep every call.
+wording of the hints (`_hints`), every trace is checked, the rewritten ones too, and one that mentions the hint is no
+trace. What is trained is the plain prompt. Journals beside the traces (`_traces`) keep every call.
 """
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeGuard
@@ -20,31 +19,28 @@ from typing import Any, Literal, TypeGuard
 import msgspec
 
 from ..budget import Budget
-from ..data import write_rows
 from ..errors import BadInput
 from ..judge import Judge, make_engine
-from ..protocols._base import Protocol, Readout, agrees
-from ..protocols._text import whole
+from ..protocols._base import Protocol, agrees
 from ..scaling._base import Ask, State, Stop, Strategy, balanced_order
 from ..scaling.vote import Vote
 from ..types import (
     Case,
-    Completion,
     Failure,
     Judgment,
-    Message,
     Outcome,
     Prompt,
     Sampling,
     Scores,
-    Trace,
     Verdict,
     content_hash,
 )
+from ._hints import Hinted, hint
 from ._leaks import leak
+from ._traces import Report, Traced, TraceRow, counted, load, made, save
 from ._usable import best, check_sides, unusable
 
-__all__ = ["LOST", "Report", "Synthesis", "TraceRow", "Traced", "check", "hint", "synthesize", "traced"]
+__all__ = ["LOST", "Report", "Synthesis", "TraceRow", "Traced", "check", "made", "synthesize", "traced"]
 
 LOST = 0.01
 """Share of the calls that may stay without an answer."""
@@ -72,57 +68,6 @@ class Synthesis(msgspec.Struct, frozen=True, kw_only=True):
     """How the teacher draws."""
 
 
-class TraceRow(msgspec.Struct, frozen=True):
-    """One trace to learn from."""
-
-    messages: tuple[Message, ...]
-    """The prompt."""
-    completion: str
-    """What the judge should write after the prefill."""
-    prefill: str = ""
-    """What it has written already."""
-
-
-class Traced(TraceRow, frozen=True, kw_only=True):
-    """A trace with where it comes from."""
-
-    id: str
-    """The case."""
-    order: tuple[int, ...]
-    """Place i showed candidate order[i]."""
-    source: Literal["zero_shot", "rewritten", "sampled", "hinted", "labels"]
-    """How it was made."""
-
-
-class Report(msgspec.Struct):
-    """What became of every case and every sample: samples = all kept + all dropped."""
-
-    cases: int = 0
-    """Cases that were given."""
-    skipped: dict[str, int] = {}
-    """Cases that nothing was asked about, by reason."""
-    samples: int = 0
-    """Completions."""
-    kept: dict[str, int] = {}
-    """Traces, by source."""
-    dropped: dict[str, int] = {}
-    """Samples that are no traces, by reason."""
-    source: str = ""
-    """Hash of cases, protocol and settings that the traces were made from; empty if nobody noted it."""
-
-    def lines(self) -> Iterator[str]:
-        """Say it in words."""
-        skipped = f", {sum(self.skipped.values())} not asked ({_said(self.skipped)})" if self.skipped else ""
-        yield f"{self.cases} cases{skipped}; {self.samples} samples"
-        yield f"kept {sum(self.kept.values())} traces" + (f": {_said(self.kept)}" if self.kept else "")
-        if self.dropped:
-            yield f"dropped {sum(self.dropped.values())}: {_said(self.dropped)}"
-
-
-def _said(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items(), key=lambda item: -item[1]))
-
-
 def traced(
     cases: Sequence[Case],
     protocol: Protocol,
@@ -137,33 +82,17 @@ def traced(
     Raises `BadInput`, and writes no traces, if none is worth training on or more than the share `lost` of the calls
     was not answered; and if those in OUT were made from something else.
     """
-    file, told = out / "traces.jsonl", out / "synthesis.json"
     source = content_hash([cases, protocol.identity(), synthesis])
     if not made(out):
         rows, report = synthesize(cases, protocol, synthesis, out / "teacher.journal", budget, lost)
         if not rows:
             raise BadInput(f"no trace was kept: {'; '.join(report.lines())}; nothing was written; try another teacher")
         report.source = source
-        with write_rows(file) as write:
-            for row in rows:
-                write(row)
-        told.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
-    rows = [msgspec.json.decode(line, type=Traced) for line in file.read_bytes().splitlines()]
-    report = msgspec.json.decode(told.read_bytes(), type=Report)
-    if report.source and report.source != source:
-        raise BadInput(f"{file} was made from other cases or settings; give another --out, or delete it")
+        save(out, rows, report)
+    rows, report = load(out, source)
     for line in report.lines():
         tell(line)
     return rows, report
-
-
-def made(out: Path) -> bool:
-    """Tell whether OUT holds traces. Raises `BadInput` if several processes would have to write them."""
-    there = (out / "traces.jsonl").is_file() and (out / "synthesis.json").is_file()
-    if not there and int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise BadInput("several processes cannot write traces; write them first, in one process (train distill CASES "
-                       "--only-traces), then train on them: train distill --traces FILE")  # fmt: skip
-    return there
 
 
 def check(cases: Sequence[Case], protocol: Protocol, synthesis: Synthesis) -> None:
@@ -212,7 +141,9 @@ class _Work:
             else:
                 self.cases.append(case)
         if not self.cases:
-            raise BadInput(f"none of {len(cases)} cases can be used: {_said(self.report.skipped) or 'there are none'}")
+            raise BadInput(
+                f"none of {len(cases)} cases can be used: {counted(self.report.skipped) or 'there are none'}"
+            )
         if how.orders == "as_is":
             check_sides(self.cases)
         self._check_teacher()
@@ -238,7 +169,7 @@ class _Work:
         for case, (verdict,) in self._asked(self.cases, 0, 1):
             if not self._taken(case, verdict, "zero_shot"):
                 again.append(case)
-                earlier[case.id] = whole(verdict.completion)
+                earlier[case.id] = verdict.completion.whole()
         self._hinted(again, 0, earlier, "rewritten")
 
     def rejection(self) -> None:
@@ -264,7 +195,7 @@ class _Work:
 
     def _hinted(self, cases: Sequence[Case], sample: int, earlier: dict[str, str], source: Any) -> None:
         """Ask once more with the verdict given; keep what is right and does not speak of it."""
-        asked = _Hinted(self.protocol, earlier)
+        asked = Hinted(self.protocol, earlier)
         for case, (verdict,) in self._asked(cases, sample, 1, asked):
             self._taken(case, verdict, source, hint(case, verdict.order, self.protocol))
 
@@ -308,7 +239,7 @@ class _Work:
     def _taken(self, case: Case, verdict: Verdict, source: Any, told: str = "") -> bool:
         """Keep a sample, or count why not."""
         prompt = self.protocol.render(case, verdict.order)
-        text = whole(verdict.completion)
+        text = verdict.completion.whole()
         reason = _wrong(verdict, case)
         if reason is None and told:
             found = leak(text, "\n".join(message.content for message in prompt.messages), told)
@@ -345,55 +276,6 @@ def _wrong(verdict: Verdict, case: Case) -> str | None:
         return _FAILURES.get(outcome.kind, "unreadable")
     right = outcome == Scores(tuple(gold)) if len(gold) == 1 else agrees(outcome, gold)
     return None if right else "wrong"
-
-
-def hint(case: Case, order: Sequence[int], protocol: Protocol, earlier: str = "") -> str:
-    """Tell the writer the verdict; with `earlier`, show the judgment that missed it."""
-    verdicts = protocol.render(case, order).verdicts
-    place = list(order).index(best(case))
-    if len(order) == 1:
-        fact = f"the response above deserves the score {(case.gold or (0,))[0]:g}"
-    else:
-        fact = f"of the {len(order)} candidates above, counted from the top, number {place + 1} deserves to win"
-    form = f", so the text has to close with {verdicts[place]}" if protocol.arity[1] == 2 and verdicts else ""
-    missed = f"\nAnother writer came to a different end. This text is mistaken:\n\n{earlier}\n" if earlier else ""
-    return (
-        f"\n\n(Meant for whoever writes the judgment, and no part of the case: {fact}{form}.{missed}\n"
-        "Write a complete judgment of your own in the form asked for, with reasons that the texts themselves give. "
-        "Somebody who never saw this paragraph must be able to follow every step, so do not speak of it.)"
-    )
-
-
-class _Hinted(Protocol):
-    """A protocol whose prompts end with the hint; all else is as it is without."""
-
-    def __init__(self, plain: Protocol, earlier: Mapping[str, str]) -> None:
-        """Take the protocol, and wrong judgments by case."""
-        self.plain, self.earlier = plain, earlier
-        self.arity, self.guard, self.parser = plain.arity, plain.guard, plain.parser
-        self.template, self.rest = plain.template, plain.rest
-
-    @property
-    def id(self) -> str:
-        return self.plain.id
-
-    def settings(self) -> dict[str, object]:
-        return {**self.plain.settings(), "hinted": True}
-
-    def render(self, case: Case, order: Sequence[int]) -> Prompt:
-        prompt = self.plain.render(case, order)
-        *before, last = prompt.messages
-        told = hint(case, order, self.plain, self.earlier.get(case.id, ""))
-        return msgspec.structs.replace(prompt, messages=(*before, Message(last.role, last.content + told)))
-
-    def parse(self, completion: Completion, prompt: Prompt) -> Verdict:
-        return self.plain.parse(completion, prompt)
-
-    def write(self, outcome: Outcome, trace: Trace, order: Sequence[int]) -> str:
-        return self.plain.write(outcome, trace, order)
-
-    def readout(self, prompt: Prompt, trace: str) -> Readout:
-        return self.plain.readout(prompt, trace)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 import torch
 from datasets import Dataset
-from transformers import Trainer, TrainingArguments
+from transformers import TrainingArguments
 
 from ..data import write_rows
 from ..errors import BadInput
@@ -143,12 +143,11 @@ def _train(
         train_dataset=_dataset(rows, options.balanced),
         data_collator=_Collator([ids for _, ids in rows], pad),
         processing_class=reader.tokenizer,
-        optimizers=_head.optimizer(network, settings, options.muon_lr),
     )
     labels, held_ids = [row for row, _ in held], [ids for _, ids in held]
     callback = _head.Held(held_ids, lambda values: _figures(measured(values, labels, 0)), "auc" * options.keep_best)
     sampler = _head.Sorted([len(ids) for _, ids in rows], settings.micro_batch, settings.seed)
-    trainer.ready(sampler, settings, callback if held else None)
+    trainer.ready(sampler, settings, options.muon_lr, callback if held else None)
     trainer.train(resume_from_checkpoint=checkpoint)
     if held:
         callback.restore()
@@ -182,7 +181,7 @@ def balance(right: Sequence[bool]) -> dict[bool, float]:
     return {label: len(right) / (2 * count) for label, count in counts.items()}
 
 
-class _Trainer(_head.ByLength, Trainer):
+class _Trainer(_head.ByLength):
     """Binary cross-entropy on the head's one number."""
 
     loss_is_scaled_for_ga = False  # a mean over the rows of one pass

@@ -124,9 +124,10 @@ def train_scalar(
     if _run.done(out):
         return _told(out)
     network = _head.load_head(model, settings)
-    trainer = make_trainer(network, known, reader, settings, options, config)
+    trainer = make_trainer(network, known, reader, options, config)
     lengths = [max(len(known.rows[pair.better]), len(known.rows[pair.worse])) for pair in known.pairs]
-    trainer.ready(_head.Sorted(lengths, settings.micro_batch, settings.seed), settings, callback)
+    sampler = _head.Sorted(lengths, settings.micro_batch, settings.seed)
+    trainer.ready(sampler, settings, options.muon_lr, callback)
     trainer.train(resume_from_checkpoint=checkpoint)
     if callback is not None:
         callback.restore()
@@ -185,7 +186,6 @@ def make_trainer(
     network: Any,
     known: Pairs,
     reader: _head.Reader,
-    settings: _run.Settings,
     options: Options,
     config: RewardConfig,
 ) -> _Trainer:
@@ -202,7 +202,6 @@ def make_trainer(
         train_dataset=Dataset.from_dict(columns),
         data_collator=_Collator(known.rows, reader.tokenizer.pad_token_id),
         processing_class=reader.tokenizer,
-        optimizers=_head.optimizer(network, settings, options.muon_lr),
     )
 
 

@@ -3,6 +3,7 @@
 verl (arXiv 2409.19256) trains where TRL no longer reaches. Written is a folder that every node must see: rows, reward,
 overrides of verl's configuration, a launcher and what the plan says. Nothing is started. The reward is `_rewards.py`'s;
 the prompts are rendered here, so that the places of the better answer are balanced in every batch as `train rl` does.
+For that cases with too long prompts are left out here; verl, which measures them again, takes out single rows.
 """
 
 from __future__ import annotations
@@ -16,18 +17,18 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from transformers import PreTrainedTokenizerBase
 
 from ..data._parquet import write_parquet
-from ..errors import BadInput
+from ..errors import BadInput, EngineUnavailable
 from ..protocols._base import Protocol
 from ..types import Case, Message
 from ._plan_text import lines
 from ._presets import RL, Preset
 from ._rewards import Reward
-from ._rl_rows import Shown, row, shown
-from ._run import Settings
+from ._rl_rows import Shown, row, shown, usable
+from ._run import Settings, load_tokenizer
 from ._sizes import shape_of
-from ._usable import unusable
 from ._verl_reward import Rule
 from .plan import find_gpu, plan
 from .rl import Rl
@@ -90,19 +91,20 @@ def write_verl(
 ) -> Counter[str]:
     """Write a run in the folder `out`; return how many cases were left out, by reason.
 
-    `gpus` are those of one node; `preset` and `gpu` serve the plan in the README. Prompts that are too long for the
-    model are left out by verl itself. Raises `BadInput` for no usable case and for what verl cannot do.
+    `gpus` are those of one node; `preset` and `gpu` serve the plan in the README. Where the model's tokenizer cannot be
+    had, prompts that are too long are left to verl. Raises `BadInput` for no usable case and for what verl cannot do.
     """
     if out.exists() and any(out.iterdir()):
         raise BadInput(f"{out} is not empty; give another --out")
     chosen = overrides(model, settings, rl, reward, nodes=nodes, gpus=gpus)
-    kept, left = _usable(cases, reward)
+    tokenizer = _tokenizer(model)
+    kept, left = usable(cases, reward, tokenizer, rl.max_prompt)
     if len(kept) * _per_case(rl) < rl.prompts:
         raise BadInput(f"{len(kept)} usable cases do not fill one round of {rl.prompts} prompts; {dict(left) or ''}")
+    checked = usable(held_out, reward, tokenizer, rl.max_prompt)[0] if held_out else kept[:_FEW]
     out.mkdir(parents=True, exist_ok=True)
     protocol = reward.protocol
     count = write_parquet(out / "train.parquet", _Row, _rows(protocol, kept, rl, settings.seed))
-    checked = _usable(held_out, reward)[0] if held_out else kept[:_FEW]
     write_parquet(out / "val.parquet", _Row, _rows(protocol, checked, rl, settings.seed))
     (out / "reward.json").write_bytes(msgspec.json.format(msgspec.json.encode(_rule(reward, rl, out))) + b"\n")
     (out / "overrides.txt").write_text("".join(f"{name}={_written(value)}\n" for name, value in chosen.items()))
@@ -113,9 +115,8 @@ def write_verl(
         launcher = launcher.replace(slot, value)
     (out / "launch.sh").write_text(launcher)
     (out / "launch.sh").chmod(0o755)
-    (out / "README.md").write_text(
-        _readme(count, left, bool(held_out), _plan(model, count, settings, rl, nodes * gpus, gpu, preset))
-    )
+    planned = _plan(model, count, settings, rl, nodes * gpus, gpu, preset)
+    (out / "README.md").write_text(_readme(count, left, tokenizer is None, bool(held_out), planned))
     return left
 
 
@@ -205,16 +206,12 @@ def _check(settings: Settings, rl: Rl, reward: Reward) -> None:
         raise BadInput(f"a verl run cannot have {'; nor '.join(found)}; change that, or use --backend trl")
 
 
-def _usable(cases: Sequence[Case], reward: Reward) -> tuple[list[Case], Counter[str]]:
-    """Return the cases that can be shown and paid, and how many others there are by reason."""
-    kept, left = [], Counter[str]()
-    for case in cases:
-        problem = unusable(case, reward.protocol) or reward.unusable(case)
-        if problem is None:
-            kept.append(case)
-        else:
-            left[problem] += 1
-    return kept, left
+def _tokenizer(model: str) -> PreTrainedTokenizerBase | None:
+    """Load the model's tokenizer; None where this machine, which need not have the model, cannot."""
+    try:
+        return load_tokenizer(model)
+    except EngineUnavailable:
+        return None
 
 
 def _per_case(rl: Rl) -> int:
@@ -276,9 +273,11 @@ def _plan(model: str, rows: int, settings: Settings, rl: Rl, gpus: int, gpu: str
     return "```text\n" + "\n".join(lines(found)) + "\n```"
 
 
-def _readme(rows: int, left: Mapping[str, int], held_out: bool, planned: str) -> str:
+def _readme(rows: int, left: Mapping[str, int], unmeasured: bool, held_out: bool, planned: str) -> str:
     text = files(__package__).joinpath("verl_readme.txt").read_text()
     gone = "".join(f"\n- {number:,} cases left out: {reason}" for reason, number in left.items())
+    if unmeasured:
+        gone += "\n- the model's tokenizer was not at hand: too long prompts are taken out by verl, which loosens that"
     checked = "held-out cases" if held_out else f"the first {_FEW} training cases, a stand-in that is not measured"
     slots = {"@VERL@": VERL, "@ROWS@": f"{rows:,}", "@LEFT@": gone, "@CHECKED@": checked, "@PLAN@": planned}
     for slot, value in slots.items():

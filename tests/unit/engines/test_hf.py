@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -459,6 +462,15 @@ def test_a_model_that_nobody_can_reach_is_one_clear_error() -> None:
         pytest.skip("would ask the network; make test sets HF_HUB_OFFLINE")
     with pytest.raises(EngineUnavailable, match="'nobody/nothing' is no folder, and the Hub or its cache"):
         complete("hf:nobody/nothing", [prompt("A")])
+
+
+def test_where_there_is_no_network_the_hub_is_asked_once() -> None:
+    look = "from thinkscore.engines._hf_files import look_for; look_for('nobody/nothing')"
+    search = os.pathsep.join(sys.path)
+    environment = {**os.environ, "PYTHONPATH": search, "HF_HUB_OFFLINE": "0", "HF_ENDPOINT": "http://127.0.0.1:9"}
+    run = subprocess.run([sys.executable, "-c", look], env=environment, capture_output=True, text=True, check=False)
+    assert "does not give it: [Errno 111] Connection refused\n" in run.stderr
+    assert "Retrying" not in run.stderr
 
 
 def test_a_model_that_writes_has_no_values(writer: Path) -> None:

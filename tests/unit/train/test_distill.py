@@ -12,7 +12,7 @@ from thinkscore.engines.embedded import Embedded
 from thinkscore.errors import BadInput, ThinkscoreError
 from thinkscore.judge import make_protocol
 from thinkscore.lab import world
-from thinkscore.train import _lab_rows, _sft, distill, lab_judge
+from thinkscore.train import _lab_rows, _sft, _trainer, distill, lab_judge
 from thinkscore.train._run import Settings, load_tokenizer
 from thinkscore.train._synthesis import Synthesis
 from thinkscore.train.rft import rft
@@ -144,7 +144,7 @@ def test_several_epochs_hold_every_row_once_each_in_another_order():
 
 def test_a_schedule_reaches_the_weights_also_after_the_state_was_loaded():
     model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.LayerNorm(4))
-    optimizer = _sft.MuonAdamW(model, msgspec.structs.replace(STILL, learning_rate=0.1), 0.1)
+    optimizer = _trainer.MuonAdamW(model, msgspec.structs.replace(STILL, learning_rate=0.1), 0.1)
     optimizer.load_state_dict(optimizer.state_dict())  # accelerate does so when it prepares one
     for group in optimizer.param_groups:
         group["lr"] = 0.0

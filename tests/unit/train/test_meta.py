@@ -213,12 +213,14 @@ def test_the_command_tells_what_it_learned(
     with write_rows(str(tmp_path / "cases.jsonl")) as write:
         for case in CASES:
             write(case_row(case))
-    more = "--lr 1e-3 --batch-size 16 --micro-batch 16 --steps 2 --threads 1 --save-steps 0 --held-out 0.3"
+    more = "--preset lab --no-drop --batch-size 16 --micro-batch 16 --steps 2 --threads 1 --save-steps 0 --held-out 0.3"
     files = f"--cases {tmp_path}/cases.jsonl --model {base} --out {tmp_path}/out"
     app(f"train meta {journal} {files} {more}".split(), standalone_mode=False)
     said = capsys.readouterr()
     assert "120 traces:" in said.err
     assert "AUC within a case" in said.out
     assert (tmp_path / "out/report.json").is_file()
+    options = json.loads((tmp_path / "out/recipe.json").read_text())["options"]
+    assert (options["muon_lr"], options["max_length"], options["drop"]) == (0.01, 512, False)
     with pytest.raises(BadInput, match="is no journal"):
         app(f"train meta {tmp_path}/cases.jsonl {files} {more}".split(), standalone_mode=False)

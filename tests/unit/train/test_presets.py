@@ -74,6 +74,7 @@ SPOTS = {
     ("grm_27b", "rl"): {"learning_rate": 4e-7, "beta": 0.08, "group": 4, "steps": 900},
     ("grm_16b", "rl"): {"beta": 0.002},
     ("grm_27b", "meta"): {"learning_rate": 1e-5, "batch_size": 512},
+    ("lab", "meta"): {"learning_rate": 1e-3, "muon_lr": 0.01, "batch_size": 32, "epochs": 2, "drop": True},
     ("lab", "rl"): {"learning_rate": 3e-4, "batch_size": 64, "group": 8, "betas": (0.9, 0.99), "beta": 0.02,
                     "max_tokens": 160, "final": 0.1},
 }  # fmt: skip

@@ -264,6 +264,22 @@ def test_held_out_cases_and_the_updates_between_checks_go_together(base, tmp_pat
         train_rl(base, CASES, RmR1(), tmp_path / "x", SETTINGS, PLAN, held_out=CASES[:3])
 
 
+def test_held_out_figures_are_means_over_rows_also_where_the_last_batch_is_small(base, tokenizer, tmp_path):
+    paid = []
+
+    def pay(completions, **_):
+        paid.append([float(len(one[0]["content"])) for one in completions])
+        return paid[-1]
+
+    trainer = trainer_of(base, tokenizer, tmp_path, pay=pay)
+    trainer.args.per_device_eval_batch_size = 3
+    held = _rl_rows.dataset(RmR1(), _rl_rows.shown(CASES, "balanced", 1), 7)
+    found = trainer.evaluate(held)
+    assert [len(batch) for batch in paid] == [3, 3, 1]
+    assert found["eval_reward"] == pytest.approx(sum(map(sum, paid)) / 7)
+    assert sum(map(sum, paid)) / 7 != pytest.approx(sum(sum(batch) / len(batch) for batch in paid) / 3)
+
+
 def test_a_round_that_cannot_be_cut_into_updates_is_refused(tmp_path):
     with pytest.raises(BadInput, match="multiple of the group"):
         Rl(prompts=4, group=4).updates(SETTINGS.__class__(learning_rate=1.0, batch_size=6))

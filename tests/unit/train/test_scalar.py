@@ -59,7 +59,7 @@ def plain_loss(better: list[float], worse: list[float], margins: list[float], ce
 
 
 def made(network: Any, known: scalar.Pairs, reader: _head.Reader, options: scalar.Options, out: Path) -> Any:
-    return scalar.make_trainer(network, known, reader, SETTINGS, options, scalar.make_config(SETTINGS, options, out))
+    return scalar.make_trainer(network, known, reader, options, scalar.make_config(SETTINGS, options, out))
 
 
 def test_the_loss_is_that_of_bradley_and_terry_with_margin_and_centring(base: Path, tmp_path: Path) -> None:

@@ -16,8 +16,9 @@ from thinkscore.journal import read_journal
 from thinkscore.judge import make_protocol
 from thinkscore.lab import world
 from thinkscore.protocols._base import agrees
+from thinkscore.train._hints import hint
 from thinkscore.train._leaks import leak
-from thinkscore.train._synthesis import Synthesis, hint, synthesize, traced
+from thinkscore.train._synthesis import Synthesis, synthesize, traced
 from thinkscore.train._usable import unusable
 from thinkscore.types import Case, Completion, Message
 

@@ -11,6 +11,7 @@ import msgspec
 import pyarrow.parquet
 import pytest
 
+from thinkscore.engines.embedded import PACKAGED
 from thinkscore.errors import BadInput
 from thinkscore.judge import make_protocol
 from thinkscore.lab import world
@@ -20,7 +21,7 @@ from thinkscore.train._run import Settings
 from thinkscore.train._verl_reward import Rule, load_scorer, scorer
 from thinkscore.train.rl import Rl
 from thinkscore.train.verl import overrides, write_verl
-from thinkscore.types import Case
+from thinkscore.types import Case, Message
 
 SETTINGS = Settings(learning_rate=1e-6, batch_size=16, micro_batch=2, schedule="constant", save_steps=4, steps=20)
 RL = Rl(group=4, prompts=8, beta=0.001, loss="grpo", rounds=0, max_prompt=500, max_tokens=100)
@@ -53,6 +54,22 @@ def test_rows_are_balanced_and_carry_what_the_reward_needs(run: Path) -> None:
         assert [message["role"] for message in row["prompt"]] == ["system", "user"]
         paid = pay(solution_str=RIGHT, data_source="", ground_truth="", extra_info=row["extra_info"], more=1)
         assert paid["score"] == (1.0 if row["reward_model"]["ground_truth"] == "0" else -1.0)
+
+
+def test_cases_with_long_prompts_are_left_out_in_both_orders_where_the_tokenizer_is_at_hand(
+    run: Path, tmp_path: Path
+) -> None:
+    talk = (Message("user", f"{cases(1)[0].messages[0].content} " * 60),)
+    long = msgspec.structs.replace(cases(1)[0], id="long", messages=talk)
+    left = write_verl(str(PACKAGED), [*cases(16), long], tmp_path / "both", SETTINGS,
+                      msgspec.structs.replace(RL, orders="both"), reward())  # fmt: skip
+    assert left == {"makes a prompt of more than 500 tokens": 1}
+    rows = pyarrow.parquet.read_table(tmp_path / "both" / "train.parquet").to_pylist()
+    places = [row["reward_model"]["ground_truth"] for row in rows]
+    assert [{*pair} for pair in zip(places[::2], places[1::2], strict=True)] == [{"0", "1"}] * 16
+    told = "tokenizer was not at hand"
+    assert told not in (tmp_path / "both" / "README.md").read_text()
+    assert told in (run / "README.md").read_text()
 
 
 def test_a_round_is_cut_as_for_our_own_trainer(run: Path) -> None:

@@ -15,11 +15,23 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from ...errors import BadInput
+from .._cases import CaseFile
 
 if TYPE_CHECKING:
     from ...train._run import Settings
 
-__all__ = ["Given", "Model", "Out", "Preset", "settings_of", "with_options", "with_settings"]
+__all__ = [
+    "Given",
+    "Model",
+    "MuonLr",
+    "Out",
+    "Preset",
+    "picked",
+    "settings_of",
+    "source_of",
+    "with_options",
+    "with_settings",
+]
 
 Given = Mapping[str, Any]
 """The options that were given, by the field of `train._run.Settings`."""
@@ -27,6 +39,7 @@ Given = Mapping[str, Any]
 Model = Annotated[str, typer.Option("--model", help="what to train: a folder or a Hub id")]
 Out = Annotated[Path, typer.Option("--out", help="folder of the trained model; the same command goes on after a stop")]
 Preset = Annotated[str | None, typer.Option("--preset", help="published settings: rm_r1_7b, rrm_32b, grm_27b, lab ...")]
+MuonLr = Annotated[float | None, typer.Option("--muon-lr", help="small models: Muon at this rate for hidden matrices")]
 
 _OPTIONS: dict[str, Any] = {
     "seed": Annotated[int | None, typer.Option("--seed", help="orders, samples and batches derive from it")],
@@ -80,6 +93,18 @@ def with_options(parameter: str, options: Mapping[str, Any]) -> Callable[[Callab
 
 with_settings = with_options("given", _OPTIONS)
 """Add the options of the training loop to a command that has a parameter `given: Given`."""
+
+
+def picked(given: Given, *names: str) -> dict[str, Any]:
+    """Return those of the named options that were given."""
+    return {name: given[name] for name in names if name in given}
+
+
+def source_of(file: Path, given: Given) -> CaseFile:
+    """Open the cases of a recipe, and say what is to be said about them."""
+    source = CaseFile(file, **picked(given, "format", "skip_bad", "thoughts"))
+    source.check()
+    return source
 
 
 def settings_of(given: Given, defaults: Mapping[str, Any]) -> Settings:

@@ -10,10 +10,9 @@ import typer
 from ...errors import BadInput, require
 from ...report.export import is_run
 from ...report.rescore import read_setup
-from .._cases import CaseFile, Format, SkipBad, Thoughts
-from ._settings import Given, Model, Out, Preset, with_settings
-from ._teaching import MuonLr, staged, tell
-from .scalar import Drop, KeepBest, Longest
+from ._heads import options_of, with_head
+from ._settings import Given, Model, Out, Preset, source_of, with_settings
+from ._teaching import staged, tell
 
 if TYPE_CHECKING:
     from ...train._labels import Report
@@ -22,12 +21,14 @@ __all__ = ["meta"]
 
 
 @with_settings
+@with_head
 def meta(
     runs: Annotated[list[Path], typer.Argument(help="journals of judge --journal, asked in one protocol")],
     cases: Annotated[Path, typer.Option("--cases", help="the case file of the runs, with gold")],
     model: Model,
     out: Out,
     given: Given,
+    head: Given,
     protocol: Annotated[
         str | None, typer.Option("--protocol", help="how it was asked; default: by the manifest")
     ] = None,
@@ -38,14 +39,7 @@ def meta(
         float, typer.Option("--held-out", help="share of prompts to measure on", min=0.0, max=0.9)
     ] = 0.2,
     balanced: Annotated[bool, typer.Option("--balanced", help="weigh right and wrong traces alike")] = False,
-    keep_best: KeepBest = False,
-    muon_lr: MuonLr = None,
-    max_length: Longest = 0,
-    drop: Drop = False,
     preset: Preset = None,
-    format: Format = None,
-    skip_bad: SkipBad = False,
-    thoughts: Thoughts = "keep",
 ) -> None:
     """Train a scalar head to tell right traces from wrong ones, and say how well it does."""
     require("trl", "train")
@@ -55,18 +49,8 @@ def meta(
     from ...train._head import Refused
 
     settings, values = staged(preset, "meta", given, recipe.DEFAULTS)
-    options = recipe.Options(
-        form=form_of(form),
-        held_out=held_out,
-        balanced=balanced,
-        muon_lr=muon_lr or values.get("muon_lr", 0.0),
-        keep_best=keep_best,
-        max_length=max_length or values.get("max_length", 0),
-        drop=drop,
-    )
-    file = CaseFile(cases, format, skip_bad, thoughts)
-    file.check()
-    held, rows, refused = file.by_id(), [], Refused()
+    options = recipe.Options(form=form_of(form), held_out=held_out, balanced=balanced, **options_of(values, head))
+    held, rows, refused = source_of(cases, head).by_id(), [], Refused()
     for run in runs:
         if not is_run(run):
             raise BadInput(f"{run} is no journal, and traces are labelled from journals; give what --journal wrote")
