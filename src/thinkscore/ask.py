@@ -10,8 +10,10 @@ kept.
 from __future__ import annotations
 
 import asyncio
+import json
+import math
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -21,7 +23,7 @@ from .engines._base import Announce, Deliver, Engine
 from .errors import BadInput, EngineUnavailable
 from .fit import overflow, shortened
 from .journal import Call, Journal
-from .protocols._base import Protocol
+from .protocols._base import Protocol, Readout
 from .seeds import derive_seed
 from .types import Case, Completion, Failure, Prompt, Sampling, Trace, Usage, Verdict
 
@@ -39,6 +41,12 @@ class Ask(NamedTuple):
     """Place i shows candidate order[i]; a strategy may show only some of them."""
     sample: int
     """Which of several completions for the case this is, from 0."""
+    by: str = ""
+    """Which judge is asked, by its name in the run's `others`; "" is the run's own."""
+    begin: str = ""
+    """What the answer has to begin with."""
+    most: int = 0
+    """Tokens of the answer at most, if that is fewer than the run's limit; 0 is no limit of its own."""
 
 
 class _Waiting(NamedTuple):
@@ -113,6 +121,24 @@ class Asker:
                 verdicts[i] = verdict
         return verdicts
 
+    async def read(self, case: Case, verdicts: Sequence[Verdict]) -> list[Verdict]:
+        """Force a reading after the trace of each verdict (`Verdict.expected`); what cannot be read stays without."""
+        return list(await asyncio.gather(*(self._read(case, verdict) for verdict in verdicts)))
+
+    async def _read(self, case: Case, verdict: Verdict) -> Verdict:
+        base = self.protocol.render(case, verdict.order)
+        readings = self.protocol.readings(base, verdict)
+        prompts = [
+            msgspec.structs.replace(base, prefill=one.prefill, continuations=tuple(one.continuations.values()))
+            for one in readings
+        ]
+        answers = await self._complete(prompts)
+        cost = sum((answer.usage for answer in answers), verdict.looked or Usage())
+        if not answers or any(answer.finish == "error" for answer in answers):
+            return msgspec.structs.replace(verdict, looked=cost)
+        chances = [_chances(one, answer) for one, answer in zip(readings, answers, strict=True)]
+        return msgspec.structs.replace(verdict, expected=self.protocol.expected(base, chances), looked=cost)
+
     async def _ask(self, case: Case, asks: Sequence[Ask], cut: int = 0) -> list[Verdict]:
         prompts = self._prompts(case, asks, cut)
         answers = iter(await self._complete([prompt for prompt in prompts if isinstance(prompt, Prompt)]))
@@ -124,7 +150,8 @@ class Asker:
         return [
             msgspec.structs.replace(
                 base,
-                sampling=self.sampling,
+                prefill=base.prefill + ask.begin,
+                sampling=self._sampling(ask),
                 seed=derive_seed(self.seed, case.id, ask.sample),
                 sample=ask.sample,
                 cut=cut,
@@ -133,6 +160,11 @@ class Asker:
             else base
             for ask in asks
         ]
+
+    def _sampling(self, ask: Ask) -> Sampling:
+        if not ask.most or ask.most >= self.sampling.max_tokens:
+            return self.sampling
+        return msgspec.structs.replace(self.sampling, max_tokens=ask.most)
 
     def _render(self, case: Case, order: tuple[int, ...]) -> Prompt | Verdict:
         try:
@@ -226,8 +258,7 @@ class Asker:
 
         prompts = [waiting.call.prompt for waiting in batch]
         try:
-            scored = prompts[0].conversations and not self.engine.recorded
-            await (self._values if scored else self.engine.stream)(prompts, announce, deliver)
+            await self._way(prompts[0])(prompts, announce, deliver)
             if left:
                 raise EngineUnavailable(f"engine {self.engine.identity} left {len(left)} of {len(batch)} unanswered")
         except Exception as error:
@@ -264,6 +295,29 @@ class Asker:
             if not answer.done():
                 answer.set_exception(result) if isinstance(result, Exception) else answer.set_result(result)
 
+    def _way(self, prompt: Prompt) -> Callable[[Sequence[Prompt], Announce, Deliver], Awaitable[None]]:
+        """Say how prompts of this kind are answered; recorded texts answer all kinds."""
+        if self.engine.recorded:
+            return self.engine.stream
+        return self._values if prompt.conversations else self._logprobs if prompt.continuations else self.engine.stream
+
+    async def _logprobs(self, prompts: Sequence[Prompt], announce: Announce, deliver: Deliver) -> None:
+        """Score what might follow each prompt; the answer is the JSON list of log-probabilities."""
+        announce(range(len(prompts)))
+        for place, found in zip(range(len(prompts)), await self._forced(prompts), strict=True):
+            deliver(place, found)
+
+    async def _forced(self, prompts: Sequence[Prompt]) -> list[Completion]:
+        asked = [prompt for prompt in prompts for _ in prompt.continuations]
+        try:
+            values = await self.engine.logprobs(asked, [text for prompt in prompts for text in prompt.continuations])
+        except BadInput as error:
+            if len(prompts) > 1:  # one bad item must spoil no other
+                return [done for prompt in prompts for done in await self._forced([prompt])]
+            return [Completion(finish="error", error=str(error))]
+        rest = iter(values)
+        return [_valued([next(rest) for _ in prompt.continuations]) for prompt in prompts]
+
     async def _values(self, prompts: Sequence[Prompt], announce: Announce, deliver: Deliver) -> None:
         """Let a scalar head score every conversation; the answer to a prompt is the JSON list of its values."""
         announce(range(len(prompts)))
@@ -280,6 +334,14 @@ def _valued(values: Sequence[float | Failure]) -> Completion:
     if failure is not None:
         return Completion(finish="error", error=failure.detail)
     return Completion(msgspec.json.encode(values).decode(), usage=Usage(calls=len(values)))
+
+
+def _chances(reading: Readout, answer: Completion) -> dict[str, float]:
+    """Share one among the labels of a forced reading."""
+    logprobs = json.loads(answer.text)
+    highest = max(logprobs)
+    odds = [math.exp(logprob - highest) for logprob in logprobs]
+    return {label: share / sum(odds) for label, share in zip(reading.continuations, odds, strict=True)}
 
 
 class _Breaker:

@@ -22,7 +22,7 @@ from .data import read_rows
 from .errors import BadInput
 from .types import Judgment
 
-__all__ = ["Calibration", "calibration_error", "fit_calibration", "read_calibration", "read_scores"]
+__all__ = ["Calibration", "calibration_error", "fit_calibration", "read_calibration", "read_leads", "read_scores"]
 
 
 class Calibration(msgspec.Struct, frozen=True):
@@ -134,3 +134,20 @@ def read_scores(path: str | Path) -> tuple[list[float], list[float]]:
     if not scores:
         raise BadInput(f"{path}: no row has both scores and gold; a calibration is fitted on judged cases with gold")
     return scores, gold
+
+
+def read_leads(path: str | Path) -> tuple[list[float], list[bool]]:
+    """Read by how much the favourite leads in each output row, and whether it is wrong; failures are left out.
+
+    Raises `BadInput` if no row has two scores or more, and gold.
+    """
+    leads: list[float] = []
+    wrong: list[bool] = []
+    for row in read_rows(path, _Row):
+        if row.scores is not None and row.gold is not None and len(row.scores) == len(row.gold) > 1:
+            first, second = sorted(row.scores, reverse=True)[:2]
+            leads.append(first - second)
+            wrong.append(row.scores.index(first) not in [i for i, g in enumerate(row.gold) if g == max(row.gold)])
+    if not leads:
+        raise BadInput(f"{path}: no row has two scores and gold; a margin is found on judged cases with gold")
+    return leads, wrong

@@ -78,7 +78,7 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     """What was sent, as far as it can change the answer."""
 
     kind: str
-    """What was asked for: "generate" or "values"."""
+    """What was asked for: "generate", "values" or "logprobs"."""
     model: str
     """The engine's identity."""
     messages: tuple[Message, ...]
@@ -93,6 +93,8 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     """Which of several completions for the case."""
     conversations: tuple[tuple[Message, ...], ...] = ()
     """What a scalar head read."""
+    continuations: tuple[str, ...] = ()
+    """What was scored after the prefill."""
 
 
 class Call(NamedTuple):
@@ -104,10 +106,12 @@ class Call(NamedTuple):
 
     @classmethod
     def of(cls, prompt: Prompt, model: str) -> Call:
-        """Key a prompt for a model; equal keys mean equal answers. A scalar head draws nothing."""
+        """Key a prompt for a model; equal keys mean equal answers. Only what is generated is drawn."""
         p = prompt
         if p.conversations:
             request = Request("values", model, (), "", Sampling(), 0, 0, p.conversations)
+        elif p.continuations:
+            request = Request("logprobs", model, p.messages, p.prefill, Sampling(), 0, 0, (), p.continuations)
         else:
             request = Request("generate", model, p.messages, p.prefill, p.sampling, p.seed, p.sample)
         return cls(content_hash(request), request, prompt)

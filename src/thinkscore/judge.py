@@ -14,7 +14,7 @@ import threading
 import time
 import weakref
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
@@ -28,11 +28,13 @@ from .calibration import Calibration, read_calibration
 from .data import parse_case, standing
 from .engines._base import Engine
 from .errors import BadInput
-from .journal import Journal, open_journal, write_manifest
+from .journal import open_journal, write_manifest
 from .plugins import load, split_uri
 from .protocols._base import Guard, Protocol
 from .scaling._base import Strategy, parse_strategy
 from .scaling._driver import decide, stream
+from .scaling._shared import Shared, stream_blocks
+from .scaling._team import Team
 from .stats import wilson
 from .types import Case, Failure, Judgment, Message, Sampling, Tally, Usage
 
@@ -66,7 +68,8 @@ class Judge:
 
     `protocol`, `engine` and `strategy` are ids ("rm_r1", "embedded:DIR", "vote:k=8"), paths of your own `.py`, or
     objects. `journal` is a file that keeps every call. `seed` fixes orders and samples. `calibration`, or the file of
-    one, turns scores into gold. Raises `BadInput`.
+    one, turns scores into gold. `others` are further judges that a strategy asks, by name, as "PROTOCOL@ENGINE"; their
+    calls are kept in JOURNAL.NAME. `most` limits the verdicts per case. Raises `BadInput`.
     """
 
     def __init__(
@@ -86,31 +89,31 @@ class Judge:
         too_long: TooLong = "fail",
         budget: Budget | None = None,
         calibration: str | Path | Calibration | None = None,
+        others: Mapping[str, str] | None = None,
+        most: int | None = None,
     ) -> None:
         self.protocol = make_protocol(protocol, guard, parser, template) if isinstance(protocol, str) else protocol
         self.engine = make_engine(engine) if isinstance(engine, str) else engine
         self.strategy = parse_strategy(strategy) if isinstance(strategy, str) else strategy
         self.seed, self.sampling = seed, _sampling(temperature, top_p, max_tokens)
         self.calibration = read_calibration(calibration) if isinstance(calibration, str | Path) else calibration
-        self.journal = open_journal(journal)
         self.budget = budget or Budget()
-        self._asker = Asker(
-            self.protocol,
-            self.engine,
-            self.journal,
-            sampling=self.sampling,
-            seed=seed,
-            too_long=too_long,
-            budget=self.budget,
-        )
+        self.others, self.most = dict(others or {}), most
+        helping = {name: _other(name, text) for name, text in self.others.items()}
+        _check_needs(self.strategy, {"": self.engine, **{name: engine for name, (_, engine) in helping.items()}})
+        self.journal = open_journal(journal)
+        how: dict[str, Any] = {
+            "sampling": self.sampling, "seed": seed, "too_long": too_long, "budget": self.budget
+        }  # fmt: skip
+        self._asker = Asker(self.protocol, self.engine, self.journal, **how)
+        kept = {name: open_journal(journal and f"{journal}.{name}") for name in helping}
+        self._team = Team(self._asker, {name: Asker(*pair, kept[name], **how) for name, pair in helping.items()})
         self._opening: asyncio.Task[None] | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=_work, args=(self._loop,), name="judge", daemon=True)
         self._thread.start()
         self._streams: weakref.WeakSet[AsyncGenerator[Any, None]] = weakref.WeakSet()
-        self._release = weakref.finalize(
-            self, _release, self._loop, self._thread, self._asker, self.journal, self._streams
-        )
+        self._release = weakref.finalize(self, _release, self._loop, self._thread, self._team, self._streams)
 
     def compare(self, prompt: Conversation, a: str, b: str) -> Judgment:
         """Judge two candidates; `winner` is 0 for a, 1 for b, None for a tie or a failure."""
@@ -177,7 +180,7 @@ class Judge:
         given = [{"text": one[0], "gold": one[1]} if isinstance(one, tuple) else one for one in anchors]
         case = parse_case({"prompt": prompt, "candidates": list(candidates), "anchors": given}, "got")
         await self._open()
-        judgment = await decide(self.strategy, case, self._asker, self.seed)
+        judgment = await decide(self.strategy, case, self._team, self.seed, self.most)
         if judgment.failure is not None:
             _raise_arity(judgment)
         return self._calibrated(judgment)
@@ -192,7 +195,10 @@ class Judge:
         # Twice what the engine takes at a time, so that it never waits for a case that is slow to end.
         window = 2 * self.engine.batch * self.engine.parallel
         known = (case if isinstance(case, Case) else parse_case(case) for case in cases)
-        source = stream(self.strategy, known, self._asker, concurrency=window, seed=self.seed)
+        if isinstance(self.strategy, Shared):
+            source = stream_blocks(self.strategy, known, self._team, self.seed, self.sampling.max_tokens)
+        else:
+            source = stream(self.strategy, known, self._team, concurrency=window, seed=self.seed, most=self.most)
         try:
             async for ready in source:
                 yield ready if self.calibration is None else [(case, self._calibrated(found)) for case, found in ready]
@@ -209,7 +215,7 @@ class Judge:
         await asyncio.shield(self._opening)
 
     async def _start(self) -> None:
-        await self._asker.open()
+        await self._team.open()
         self.budget.open(self.engine.model)
         if self.journal.path is not None:
             write_manifest(self.journal.path, self._config())
@@ -225,6 +231,7 @@ class Judge:
             "template": self.protocol.template.described() if self.protocol.template else {"name": "own"},
             "model": self.engine.identity,
             "strategy": str(self.strategy),
+            **({"others": self.others} if self.others else {}),
             "calibration": self.calibration,
             "sampling": msgspec.to_builtins(self.sampling),
             "seed": self.seed,
@@ -269,8 +276,7 @@ def _work(loop: asyncio.AbstractEventLoop) -> None:
 def _release(
     loop: asyncio.AbstractEventLoop,
     thread: threading.Thread,
-    asker: Asker,
-    journal: Journal,
+    team: Team,
     streams: Iterable[AsyncGenerator[Any, None]],
 ) -> None:
     async def end() -> None:
@@ -282,9 +288,9 @@ def _release(
             for stream in list(streams):  # one in another, so not all at once as `shutdown_asyncgens` does
                 await stream.aclose()
             with suppress(RuntimeError):  # at interpreter exit no thread pool takes work any more
-                await asker.close()
+                await team.close()
         finally:
-            journal.close()
+            team.close_journals()
 
     done = asyncio.run_coroutine_threadsafe(end(), loop)
     done.add_done_callback(lambda _: loop.call_soon_threadsafe(loop.stop))
@@ -299,6 +305,24 @@ def _raise_arity(judgment: Judgment) -> None:
         outcome = verdict.outcome
         if isinstance(outcome, Failure) and outcome.kind == "wrong_arity" and verdict.completion.finish == "error":
             raise BadInput(outcome.detail)
+
+
+def _check_needs(strategy: Strategy, engines: Mapping[str, Engine]) -> None:
+    """Refuse before the first call what the strategy could not do after it."""
+    for name in strategy.others:
+        if name not in engines:
+            raise BadInput(f"{strategy} asks a judge named {name!r}; add --with {name}=PROTOCOL@ENGINE")
+    for engine in map(engines.__getitem__, strategy.reads):
+        if type(engine).logprobs is Engine.logprobs and not engine.recorded:
+            raise BadInput(f"{strategy} reads log-probabilities, and {engine.model} gives none; use embedded or hf:")
+
+
+def _other(name: str, text: str) -> tuple[Protocol, Engine]:
+    """Make another judge of a run from "PROTOCOL@ENGINE"."""
+    protocol, _, engine = text.partition("@")
+    if not name or not protocol or not engine:
+        raise BadInput(f"another judge is NAME=PROTOCOL@ENGINE, e.g. meta=scalar@hf:DIR; got {name}={text}")
+    return make_protocol(protocol), make_engine(engine)
 
 
 def _sampling(temperature: float, top_p: float, max_tokens: int) -> Sampling:

@@ -5,10 +5,20 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
-from math import fsum, sqrt
+from math import exp, fsum, lgamma, log, log1p, sqrt
 from typing import Any, Literal
 
-__all__ = ["auc", "auc_interval", "bootstrap", "cohen_kappa", "krippendorff_alpha", "paired", "wilson"]
+__all__ = [
+    "auc",
+    "auc_interval",
+    "bootstrap",
+    "cohen_kappa",
+    "krippendorff_alpha",
+    "paired",
+    "safe_threshold",
+    "upper_bound",
+    "wilson",
+]
 
 _Z = 1.959963984540054  # the normal distribution's 97.5 % point
 _CHUNK = 1 << 22  # numbers drawn at a time
@@ -27,6 +37,51 @@ def wilson(successes: float, n: int) -> tuple[float, float]:
     centre, half = (p + _Z**2 / (2 * n)) / shrink, _Z * sqrt(p * (1 - p) / n + _Z**2 / (4 * n * n)) / shrink
     # Exactly 0 and 1 at the ends, where rounding would leave a trace.
     return 0.0 if successes == 0 else centre - half, 1.0 if successes == n else centre + half
+
+
+def upper_bound(events: int, n: int, delta: float) -> float:
+    """Bound a rate from above: it is higher with probability `delta` at most (Clopper and Pearson 1934, one-sided).
+
+    The p at which so few events, or fewer, have probability `delta`; n = 0 gives 1.
+    """
+    if events >= n:
+        return 1.0
+    low, high = events / n, 1.0
+    for _ in range(60):  # halvings
+        middle = (low + high) / 2
+        low, high = (middle, high) if _at_most(events, n, middle) > delta else (low, middle)
+    return high
+
+
+def _at_most(events: int, n: int, p: float) -> float:
+    """Probability of so few events, or fewer, in n draws (0 < p < 1)."""
+    whole = lgamma(n + 1)
+    logs = (whole - lgamma(i + 1) - lgamma(n - i + 1) + i * log(p) + (n - i) * log1p(-p) for i in range(events + 1))
+    return fsum(map(exp, logs))
+
+
+def safe_threshold(
+    scores: Sequence[float], wrong: Sequence[bool], risk: float, delta: float = 0.05
+) -> tuple[float, int, int] | None:
+    """Find the lowest threshold at which cases of that score or more are wrong at a rate of `risk` at most.
+
+    Returns it with how many cases it accepts and how many of those are wrong, or None where there is no such threshold.
+    The promise fails with probability `delta` at most over the draw of these cases, however many thresholds were tried:
+    they are tested from the strictest that could pass downwards, and the first that fails ends it (fixed-sequence
+    testing, as in Learn then Test, Angelopoulos and others 2021, arXiv 2110.01052).
+    """
+    ranked = sorted(zip(scores, wrong, strict=True), key=lambda pair: -pair[0])
+    found, events = None, 0
+    for count, (score, was_wrong) in enumerate(ranked, start=1):
+        events += was_wrong
+        if count < len(ranked) and ranked[count][0] == score:
+            continue  # a threshold takes all cases of a score, or none
+        if _at_most(0, count, risk) > delta:
+            continue  # too few to tell, were they all right
+        if _at_most(events, count, risk) > delta:  # that is, `upper_bound` is above the risk
+            break
+        found = score, count, events
+    return found
 
 
 def bootstrap(values: Sequence[float], seed: int, resamples: int = 2000) -> tuple[float, float]:

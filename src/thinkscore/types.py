@@ -133,6 +133,9 @@ class Prompt(msgspec.Struct, frozen=True):
     conversations: tuple[tuple[Message, ...], ...] = ()
     """For a scalar head: the conversation of each place, ending with its candidate. The answer is their values as a
     JSON list; nothing is generated."""
+    continuations: tuple[str, ...] = ()
+    """For a forced reading: texts that might follow the prefill. The answer is their log-probabilities as a JSON list;
+    nothing is generated."""
     cut: int = 0
     """Characters that were left out of the case to make it fit the model."""
 
@@ -176,6 +179,13 @@ class Completion(msgspec.Struct, frozen=True):
     """The order this text really answers where the engine knows it better than the prompt (recorded texts)."""
     error: str | None = None
     """Why there is no answer, in one plain sentence; only with finish="error"."""
+
+    def whole(self) -> str:
+        """Return all that was written: thinking reported apart stands in front again, in think tags of its own lines.
+
+        So the authors' scripts see it.
+        """
+        return f"<think>\n{self.reasoning}\n</think>\n\n{self.text}" if self.reasoning else self.text
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -290,6 +300,16 @@ class Verdict(msgspec.Struct, frozen=True):
     """The reasoning, by section."""
     completion: Completion
     """Where it was read from."""
+    by: str = ""
+    """Who said it, where several judges are asked: a name from the run's `others`; the run's own judge has none."""
+    value: float | None = None
+    """What a meta reward model thinks of the trace, where one was asked; only differences within a case mean
+    something."""
+    expected: tuple[float | None, ...] | None = None
+    """What a forced reading of the trace gives each candidate on average, where one was made: its chance to win, or its
+    expected score; None for a candidate that was not shown."""
+    looked: Usage | None = None
+    """What the try to find `value` or `expected` cost; None before it."""
 
 
 class Judgment(msgspec.Struct, frozen=True):
@@ -315,6 +335,8 @@ class Judgment(msgspec.Struct, frozen=True):
     """Why there are no scores; None if there are."""
     standard_errors: tuple[float, ...] | None = None
     """One per score, in its unit; None from a strategy that does not estimate them."""
+    notes: dict[str, float] = {}
+    """What else a strategy measured on the way, by name (its page says what)."""
 
 
 class Tally(msgspec.Struct, frozen=True):

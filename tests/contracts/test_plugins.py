@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import pytest
@@ -16,7 +16,9 @@ from thinkscore.engines._base import Engine
 from thinkscore.errors import BadInput, ThinkscoreError
 from thinkscore.lab import world
 from thinkscore.protocols._base import Protocol
-from thinkscore.scaling._base import State, Stop, Strategy, parse_strategy
+from thinkscore.protocols._meta import Form
+from thinkscore.scaling._base import Ask, Move, State, Strategy, parse_strategy
+from thinkscore.scaling._driver import at_once, decide
 from thinkscore.types import (
     Case,
     Completion,
@@ -358,22 +360,54 @@ def answer(case: Case, order: tuple[int, ...], *, readable: bool = True) -> Verd
     return Verdict(case.id, order, outcome, Trace(), Completion("x", usage=Usage(calls=1, completion_tokens=3)))
 
 
-def drive(strategy: Strategy, case: Case, *, readable: bool, left: int | None = None) -> Judgment:
-    """Ask what a strategy wants until it stops, at most `left` calls, and fold."""
-    verdicts: list[Verdict] = []
-    for _ in range(100):
-        rest = None if left is None else left - len(verdicts)
-        state = State(case, tuple(verdicts), seed=5)
-        move = strategy.step(state, rest)
-        assert move == strategy.step(state, rest), "a step must depend on its arguments alone"
-        if isinstance(move, Stop):
-            return strategy.fold(case, verdicts, move.reason)
-        assert move, "a strategy that wants nothing stops"
-        assert rest is None or len(move) <= rest
-        for ask in move:
+class Agreeing:
+    """Answers every question as gold does, or not at all."""
+
+    def __init__(self, readable: bool) -> None:
+        self.readable = readable
+
+    async def ask(self, case: Case, asks: Sequence[Ask]) -> list[Verdict]:
+        for ask in asks:
             assert len(set(ask.order)) == len(ask.order) and set(ask.order) <= set(range(len(case.candidates)))
-        verdicts += [answer(case, ask.order, readable=readable) for ask in move]
-    raise AssertionError("the strategy does not stop")
+        found = [answer(case, ask.order, readable=self.readable) for ask in asks]
+        return [msgspec.structs.replace(one, by=ask.by) for one, ask in zip(found, asks, strict=True)]
+
+    async def weigh(self, case: Case, verdicts: Mapping[int, Verdict], form: Form) -> list[Verdict]:
+        values = {place: -float(place) if self.readable else None for place in verdicts}
+        return [
+            msgspec.structs.replace(verdict, value=values[place], looked=Usage()) for place, verdict in verdicts.items()
+        ]
+
+    async def read(self, case: Case, verdicts: Mapping[int, Verdict]) -> list[Verdict]:
+        return [
+            msgspec.structs.replace(verdict, expected=self._expected(case, verdict), looked=Usage())
+            for verdict in verdicts.values()
+        ]
+
+    def _expected(self, case: Case, verdict: Verdict) -> tuple[float, ...] | None:
+        won = verdict.outcome
+        return tuple(float(i == won.winner) for i in range(len(case.candidates))) if isinstance(won, Winner) else None
+
+
+class Pure(Strategy):
+    """Watches that a step depends on its arguments alone, and never wants nothing."""
+
+    def __init__(self, strategy: Strategy) -> None:
+        self.strategy = strategy
+
+    def step(self, state: State, left: int | None = None) -> Move:
+        move = self.strategy.step(state, left)
+        assert move == self.strategy.step(state, left)
+        assert move, "a strategy that wants nothing stops"
+        return move
+
+    def fold(self, case: Case, verdicts: Sequence[Verdict], stop_reason: str) -> Judgment:
+        return self.strategy.fold(case, verdicts, stop_reason)
+
+
+def drive(strategy: Strategy, case: Case, *, readable: bool, left: int | None = None) -> Judgment:
+    """Ask what a strategy wants until it stops, at most `left` verdicts, and fold."""
+    return at_once(decide(Pure(strategy), case, Agreeing(readable), seed=5, most=left))
 
 
 @pytest.mark.parametrize("name", STRATEGIES)

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import itertools
 import random
+from math import comb
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thinkscore.stats import auc, auc_interval, bootstrap, cohen_kappa, krippendorff_alpha, paired, wilson
+from thinkscore.stats import (
+    auc,
+    auc_interval,
+    bootstrap,
+    cohen_kappa,
+    krippendorff_alpha,
+    paired,
+    safe_threshold,
+    upper_bound,
+    wilson,
+)
 
 # Newcombe 1998 (Statistics in Medicine 17:857), table I, method 3: 95 % intervals.
 NEWCOMBE = {(81, 263): (0.2553, 0.3662), (15, 148): (0.0624, 0.1605), (0, 20): (0.0, 0.1611), (1, 29): (0.0061, 0.1718)}
@@ -180,3 +191,43 @@ def test_the_interval_of_auc_resamples_groups() -> None:
     assert share is not None
     # One pair in each group: the interval of a proportion.
     assert (low, high) == pytest.approx(wilson(round(share * 120), 120), abs=0.02)
+
+
+# ---- thresholds with a bound on the risk
+
+
+def test_the_upper_bound_against_tables() -> None:
+    assert upper_bound(0, 59, 0.05) == pytest.approx(0.0495, abs=5e-5)  # 1 - .05^(1/59)
+    assert upper_bound(5, 100, 0.05) == pytest.approx(0.1023, abs=5e-5)  # 95 % one-sided, Clopper-Pearson
+    assert upper_bound(3, 3, 0.05) == upper_bound(0, 0, 0.05) == 1
+
+
+@given(st.integers(1, 200), st.data(), st.sampled_from([0.01, 0.05, 0.2]))
+def test_so_few_events_are_that_rare_at_the_bound(n: int, data: st.DataObject, delta: float) -> None:
+    events = data.draw(st.integers(0, n - 1))
+    p = upper_bound(events, n, delta)
+    chance = sum(comb(n, i) * p**i * (1 - p) ** (n - i) for i in range(events + 1))
+    assert chance == pytest.approx(delta, rel=1e-6)
+
+
+def test_the_lowest_threshold_that_is_safe() -> None:
+    scores = [float(i) for i in range(400)]
+    wrong = [score < 200 for score in scores]
+    threshold, accepted, events = safe_threshold(scores, wrong, risk=0.05) or (0, 0, 0)
+    assert accepted == 400 - threshold
+    assert events == max(0, 200 - threshold)
+    assert upper_bound(events, accepted, 0.05) <= 0.05 < upper_bound(events + 1, accepted + 1, 0.05)
+    assert safe_threshold(scores, [True] * 400, risk=0.05) is None
+    assert safe_threshold(scores[:20], [False] * 20, risk=0.05) is None, "20 cases cannot show a risk of 5 %"
+    assert safe_threshold([1.0] * 100, [False] * 99 + [True], risk=0.06) == (1.0, 100, 1)
+
+
+def test_the_promise_is_kept_as_often_as_promised() -> None:
+    """Scores from 0 to 1, wrong with probability (1 - score) / 2: above t the rate is (1 - t) / 4."""
+    broken = 0
+    for seed in range(300):
+        rng = random.Random(seed)
+        scores = [rng.random() for _ in range(300)]
+        found = safe_threshold(scores, [rng.random() < (1 - score) / 2 for score in scores], risk=0.1, delta=0.1)
+        broken += found is not None and (1 - found[0]) / 4 > 0.1
+    assert broken / 300 <= 0.1 + 2 * (0.1 * 0.9 / 300) ** 0.5

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 
 from ..types import Completion, Failure
-from ._text import final_region, goes_on, missing, whole
+from ._text import final_region, goes_on, missing
 
 __all__ = ["LABELS", "VERDICTS", "official_eval", "official_reward", "strict"]
 
@@ -38,7 +38,7 @@ def strict(completion: Completion, marks: tuple[str, ...]) -> int | Failure:
 
 def official_eval(completion: Completion) -> int | Failure:
     """Find the one label in the whole output, thinking included, with or without answer tags."""
-    text = whole(completion)
+    text = completion.whole()
     return _only({label for label in LABELS if f"[[{label}]]" in text}, completion, "the output")
 
 
@@ -50,7 +50,7 @@ def official_reward(end: str) -> Callable[[Completion], int | Failure]:
     """
 
     def read(completion: Completion) -> int | Failure:
-        text = whole(completion)
+        text = completion.whole()
         if completion.finish == "stop" and not text.endswith(end):
             text += end
         window = text[-_WINDOW:]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
 from ..errors import BadInput
-from ..types import Case, Completion, Outcome, Prompt, Scores, Tie, Trace, Verdict, Winner
+from ..types import Case, Completion, Failure, Outcome, Prompt, Scores, Tie, Trace, Verdict, Winner
 from ._published import find_template
 from ._template import Template
 
@@ -124,6 +124,28 @@ class Protocol(ABC):
     @abstractmethod
     def readout(self, prompt: Prompt, trace: str) -> Readout:
         """Force the verdict after the reasoning text `trace` (as written, up to the verdict)."""
+
+    def reasoning(self, completion: Completion, prompt: Prompt) -> str | None:
+        """Return what was reasoned before the verdict: all that was written, if it was cut before one.
+
+        Thinking that was cut is closed. None for a completion that ended without a verdict.
+        """
+        text = completion.whole()
+        at = text.rfind(self.readout(prompt, "").prefill)
+        if isinstance(self.parse(completion, prompt).outcome, Failure):
+            is_open = text.rfind("<think>") > text.rfind("</think>")
+            return text + "\n</think>" * is_open if completion.finish == "length" else None
+        return None if at < 0 else text[:at]
+
+    def readings(self, prompt: Prompt, verdict: Verdict) -> list[Readout]:
+        """Force the verdict after what a completion reasoned; `expected` weighs what comes of it. May be nothing."""
+        reasoning = self.reasoning(verdict.completion, prompt)
+        return [] if reasoning is None else [self.readout(prompt, reasoning)]
+
+    def expected(self, prompt: Prompt, chances: Sequence[Mapping[str, float]]) -> tuple[float | None, ...]:
+        """Give each candidate what the labels' chances in `readings` are worth: here its chance to win."""
+        by_candidate = dict(zip(prompt.order, chances[0].values(), strict=True))
+        return tuple(by_candidate.get(i) for i in range(len(prompt.case.candidates)))
 
     def reward(self, verdict: Verdict, gold: Sequence[float]) -> float:
         """Pay +1 for a verdict that gold confirms, else -1; a failure is -1 (rule-based RL)."""

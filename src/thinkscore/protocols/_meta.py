@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 from ..errors import BadInput
 from ..types import Completion, Message, Prompt
-from ._text import block, guarded, question_block, whole
+from ._text import block, guarded, question_block
 
 __all__ = ["Form", "conversation", "form_of", "trace_text"]
 
@@ -44,4 +44,4 @@ def form_of(name: str) -> Form:
 
 def trace_text(completion: Completion) -> str:
     """Return the trace as one text: thinking that the engine reports apart stands in front, in think tags."""
-    return whole(completion)
+    return completion.whole()

@@ -10,8 +10,8 @@ where a list of another length than the responses, of which the paper says nothi
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from math import isfinite
+from collections.abc import Mapping, Sequence
+from math import fsum, isfinite
 
 from ..errors import BadInput
 from ..types import Case, Completion, Failure, Message, Outcome, Prompt, Scores, Trace, Verdict
@@ -27,7 +27,6 @@ from ._text import (
     missing,
     question_block,
     single_turn,
-    whole,
 )
 
 __all__ = ["DeepseekGrm"]
@@ -118,6 +117,28 @@ class DeepseekGrm(Protocol):
         stem = trace.rstrip() + "\n" * bool(trace.strip()) + "Scores: \\boxed{"
         return Readout(stem, {str(score): str(score) for score in range(self.range[0], self.range[1] + 1)})
 
+    def readings(self, prompt: Prompt, verdict: Verdict) -> list[Readout]:
+        """Force one score after the other, each after those that the completion gave before it."""
+        reasoning, outcome = self.reasoning(verdict.completion, prompt), verdict.outcome
+        if reasoning is None or not isinstance(outcome, Scores):
+            return []
+        stem = self.readout(prompt, reasoning).prefill
+        said = [f"{outcome.scores[i]:g}" for i in prompt.order]
+        ends = [","] * (len(said) - 1) + ["}"]  # with what ends it, so that 1 is not the beginning of 10
+        labels = [str(score) for score in range(self.range[0], self.range[1] + 1)]
+        found = []
+        for place, end in enumerate(ends):
+            space = " " * bool(place)
+            found.append(Readout(stem, {label: f"{space}{label}{end}" for label in labels}))
+            stem += f"{space}{said[place]}{end}"
+        return found
+
+    def expected(self, prompt: Prompt, chances: Sequence[Mapping[str, float]]) -> tuple[float | None, ...]:
+        """Give each candidate its expected score."""
+        means = [fsum(int(label) * chance for label, chance in one.items()) for one in chances]
+        by_candidate = dict(zip(prompt.order, means, strict=True))
+        return tuple(by_candidate.get(i) for i in range(len(prompt.case.candidates)))
+
 
 def _written_scores(scores: Sequence[int]) -> str:
     return f"Scores: \\boxed{{{', '.join(map(str, scores))}}}"
@@ -137,7 +158,7 @@ def _strict(completion: Completion, prompt: Prompt, least: int, most: int) -> Ou
 
 def _official(completion: Completion, prompt: Prompt) -> Outcome:
     """Read the last group in a box or in brackets, whatever stands around it; what is no number is passed over."""
-    text = whole(completion)
+    text = completion.whole()
     groups = _GROUP.findall(text, 0, max(text.rfind("]"), text.rfind("}")) + 1)  # what is never closed is no group
     scores = [score for said in groups[-1].split(",") for score in _number(said)] if groups else []
     if not scores:

@@ -15,7 +15,7 @@ from ..types import Completion, Failure, Outcome, Prompt, Trace, Winner
 from ._base import Example, Readout
 from ._free import read_free, write_free
 from ._pair import Pairwise
-from ._text import final_region, goes_on, missing, whole
+from ._text import final_region, goes_on, missing
 
 __all__ = ["Rrm"]
 
@@ -66,13 +66,13 @@ def _last_box(text: str) -> str | None:
 
 def _official_eval(completion: Completion) -> int | Failure:
     """Read the last box after the thinking, which must hold exactly one name; without a closing tag, nothing."""
-    box = _last_box(_after_thinking(whole(completion)))
+    box = _last_box(_after_thinking(completion.whole()))
     return _NAMES.index(box) if box in _NAMES else missing(completion)
 
 
 def _official_reward(completion: Completion) -> int | Failure:
     """Read the number in the last box after the thinking; both think tags must be there."""
-    text = whole(completion)
+    text = completion.whole()
     box = (_last_box(_after_thinking(text)) if "<think>" in text else None) or ""
     named = re.search(r"(?:Solution|Assistant) (\d+)", box)
     said = named[1] if named else box.strip()

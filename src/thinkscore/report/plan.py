@@ -9,7 +9,7 @@ the engine is there.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +20,9 @@ from ..budget import Price
 from ..errors import BadInput
 from ..journal import Call, Request, read_journal
 from ..protocols._base import Protocol
-from ..scaling._base import Ask, State, Stop, Strategy
+from ..protocols._meta import Form
+from ..scaling._base import Ask, Strategy
+from ..scaling._driver import at_once, extended
 from ..seeds import derive_seed
 from ..types import Case, Completion, Prompt, Sampling, Trace, Usage, Verdict, Winner, content_hash
 
@@ -72,13 +74,17 @@ def plan(
     journal: str | Path | None = None,
     price: Price | None = None,
     rate: float | None = None,
+    most: int | None = None,
 ) -> Plan:
-    """Plan a run; `rate` is calls per second, if it is known. The journal, if there is one, is only read."""
+    """Plan a run; `rate` is calls per second, if it is known. The journal, if there is one, is only read.
+
+    `most` limits the verdicts per case, as in `Judge`.
+    """
     known = _recorded(journal, protocol.id)
     found = Plan(characters_per_token=known.per_token or CHARACTERS, measured=known.per_token is not None)
     characters = 0
     for case in cases:
-        asks, rounds = _asks(strategy, case, seed)
+        asks, rounds = _asks(strategy, case, seed, most)
         prompts = {call.key: call.prompt for call in _calls(asks, case, protocol, sampling, seed)}
         new = [prompt for key, prompt in prompts.items() if key not in known.keys]
         found.cases += 1
@@ -103,17 +109,35 @@ def _calls(asks: Sequence[Ask], case: Case, protocol: Protocol, sampling: Sampli
             yield Call.of(msgspec.structs.replace(shown, sampling=sampling, seed=drawn, sample=ask.sample), "")
 
 
-def _asks(strategy: Strategy, case: Case, seed: int) -> tuple[list[Ask], int]:
+def _asks(strategy: Strategy, case: Case, seed: int, most: int | None) -> tuple[list[Ask], int]:
     """Collect what a strategy asks if all verdicts agree, and in how many rounds."""
-    asks: list[Ask] = []
+    answers = _Agreeing()
     verdicts: list[Verdict] = []
-    for rounds in range(ROUNDS):
-        move = strategy.step(State(case, tuple(verdicts), seed))
-        if isinstance(move, Stop):
-            return asks, rounds
-        asks += move
-        verdicts += [Verdict(case.id, ask.order, Winner(min(ask.order)), Trace(), Completion()) for ask in move]
-    return asks, ROUNDS
+    for _ in range(ROUNDS):
+        found = at_once(extended(strategy, case, answers, verdicts, seed, most))
+        if isinstance(found, str):
+            break
+        verdicts = found
+    return answers.asks, answers.rounds
+
+
+class _Agreeing:
+    """Answers at no cost: of any two candidates the earlier one wins."""
+
+    def __init__(self) -> None:
+        self.asks: list[Ask] = []
+        self.rounds = 0
+
+    async def ask(self, case: Case, asks: Sequence[Ask]) -> list[Verdict]:
+        self.asks += [ask for ask in asks if not ask.by]
+        self.rounds += 1
+        return [Verdict(case.id, ask.order, Winner(min(ask.order)), Trace(), Completion(), ask.by) for ask in asks]
+
+    async def weigh(self, case: Case, verdicts: Mapping[int, Verdict], form: Form) -> list[Verdict]:
+        return list(verdicts.values())
+
+    async def read(self, case: Case, verdicts: Mapping[int, Verdict]) -> list[Verdict]:
+        return list(verdicts.values())
 
 
 class _Journal(NamedTuple):

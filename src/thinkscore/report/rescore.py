@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from ..engines._base import Engine
 from ..errors import BadInput
 from ..judge import Judge, make_protocol
 from ..protocols._base import Protocol
@@ -46,6 +47,8 @@ class Setup(msgspec.Struct, frozen=True):
     """How tokens were drawn."""
     seed: int = 0
     """The run's seed."""
+    others: Mapping[str, str] = {}
+    """The other judges that it asked, as PROTOCOL@ENGINE."""
 
     def but(self, protocol: str | None = None, **given: Any) -> Setup:
         """Return the same with other settings; those that are None stay. Another protocol starts from its defaults."""
@@ -63,16 +66,20 @@ class Setup(msgspec.Struct, frozen=True):
         name = f"{self.protocol}:{rest}" if rest else self.protocol
         return make_protocol(name, self.guard, self.parser, self.template.name)  # type: ignore[arg-type]
 
-    def replay(self, journal: str | Path) -> Judge:
-        """Make a judge that answers from the journal."""
+    def replay(self, journal: str | Path, engine: Engine | None = None) -> Judge:
+        """Make a judge that answers from the journal, or from what `engine` has read of it, and its others likewise."""
+        kept = {
+            name: text.partition("@")[0] for name, text in self.others.items() if Path(f"{journal}.{name}").exists()
+        }
         return Judge(
             self.make_protocol(),
-            f"replay:{journal}",
+            engine or f"replay:{journal}",
             self.strategy,
             seed=self.seed,
             temperature=self.sampling.temperature,
             top_p=self.sampling.top_p,
             max_tokens=self.sampling.max_tokens,
+            others={name: f"{protocol}@replay:{journal}.{name}" for name, protocol in kept.items()},
         )
 
 

@@ -20,10 +20,27 @@ import msgspec
 from ..ask import Ask
 from ..errors import BadInput
 from ..plugins import load
+from ..protocols._meta import Form
 from ..seeds import derive_seed
 from ..types import Case, Failure, Judgment, Usage, Verdict
 
-__all__ = ["Ask", "State", "Stop", "Strategy", "balanced_order", "best", "parse_strategy", "unread", "usage"]
+__all__ = [
+    "Ask",
+    "Move",
+    "Read",
+    "State",
+    "Stop",
+    "Strategy",
+    "Weigh",
+    "balanced_order",
+    "best",
+    "failed",
+    "parse_strategy",
+    "readable",
+    "unlooked",
+    "unread",
+    "usage",
+]
 
 
 class State(NamedTuple):
@@ -42,21 +59,53 @@ class Stop(NamedTuple):
     reason: str
 
 
+class Weigh(NamedTuple):
+    """Let the meta reward model value the traces of some verdicts (`Verdict.value`)."""
+
+    places: tuple[int, ...]
+    """Which, by their place in the order asked."""
+    form: Form = "prompt"
+    """What it is shown before the trace."""
+
+
+class Read(NamedTuple):
+    """Force a reading from log-probabilities after the traces of some verdicts (`Verdict.expected`)."""
+
+    places: tuple[int, ...]
+    """Which, by their place in the order asked."""
+
+
+Move = list[Ask] | Weigh | Read | Stop
+"""What a strategy wants next."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Strategy(ABC):
     """One way to spend calls. A subclass is a frozen dataclass; its fields are the options of its text form."""
 
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The other judges that it asks, by name."""
+        return ()
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The judges whose log-probabilities it needs, by name; "" is the run's own."""
+        return ()
+
     @abstractmethod
-    def step(self, state: State, left: int | None = None) -> list[Ask] | Stop:
-        """Say what to ask next, at most `left` calls (None: no limit), or stop."""
+    def step(self, state: State, left: int | None = None) -> Move:
+        """Say what to ask next, or stop. Of what is asked only the first `left` are answered (None: no limit)."""
 
     @abstractmethod
     def fold(self, case: Case, verdicts: Sequence[Verdict], stop_reason: str) -> Judgment:
         """Sum up. Failures count for no candidate; without a readable verdict the judgment is a failure."""
 
     def __str__(self) -> str:
-        """Write the text form that `parse_strategy` reads."""
-        options = ",".join(f"{f.name}={getattr(self, f.name)}" for f in dataclasses.fields(self))
+        """Write the text form that `parse_strategy` reads: the first option, and others that are not the default."""
+        fields = dataclasses.fields(self)
+        shown = [*fields[:1], *(f for f in fields[1:] if getattr(self, f.name) != f.default)]
+        options = ",".join(f"{f.name}={getattr(self, f.name)}" for f in shown)
         name = type(self).__module__.rpartition(".")[2]
         return f"{name}:{options}" if options else name
 
@@ -100,8 +149,30 @@ def best(scores: Sequence[float]) -> list[int]:
 
 
 def usage(verdicts: Sequence[Verdict]) -> Usage:
-    """Add up what verdicts cost."""
-    return reduce(add, (verdict.completion.usage for verdict in verdicts), Usage())
+    """Add up what verdicts cost, and what looking at them again did."""
+    return reduce(add, (cost for one in verdicts for cost in (one.completion.usage, one.looked) if cost), Usage())
+
+
+def readable(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Leave out what could not be read."""
+    return [verdict for verdict in verdicts if not isinstance(verdict.outcome, Failure)]
+
+
+def unlooked(verdicts: Sequence[Verdict]) -> tuple[int, ...]:
+    """List the places of readable verdicts that nobody has weighed, nor read again."""
+    return tuple(
+        place
+        for place, verdict in enumerate(verdicts)
+        if verdict.looked is None and not isinstance(verdict.outcome, Failure)
+    )
+
+
+def failed(
+    case: Case, verdicts: Sequence[Verdict], strategy: Strategy, stop_reason: str, why: Failure | None = None
+) -> Judgment:
+    """Judge that nothing can be said; by default because nothing was readable."""
+    why = why or unread(verdicts)
+    return Judgment(case.id, None, None, None, tuple(verdicts), usage(verdicts), str(strategy), stop_reason, why)
 
 
 def unread(verdicts: Sequence[Verdict]) -> Failure:

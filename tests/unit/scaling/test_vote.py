@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from thinkscore.errors import BadInput
 from thinkscore.scaling._base import Ask, State, Stop, Strategy, balanced_order, parse_strategy
+from thinkscore.scaling._chance import Chance
+from thinkscore.scaling._driver import at_once, decide
 from thinkscore.scaling.vote import Vote
 from thinkscore.types import (
     Case,
@@ -180,10 +182,9 @@ def test_all_are_asked_at_once_then_it_stops() -> None:
 
 
 def test_a_budget_is_kept() -> None:
-    asks = Vote(3).step(State(case(2), (verdict(A),), 7), left=1)
-    assert isinstance(asks, list)
-    assert [ask.sample for ask in asks] == [1]
-    assert Vote(3).step(State(case(2), (verdict(A),), 7), left=0) == Stop("budget")
+    for most in (0, 1, 2):
+        judgment = at_once(decide(Vote(3), case(2), Chance(lambda case, order: (0.5, 0.5)), most=most))
+        assert (len(judgment.verdicts), judgment.stop_reason) == (most, "budget")
 
 
 # ---- text form
