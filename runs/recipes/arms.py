@@ -50,6 +50,9 @@ class Sizes(msgspec.Struct, frozen=True):
     """Traces that show the form and nothing else."""
     pool: int = 19_000
     """Cases that the teacher judges for the start."""
+    weak: int = 1_500
+    """Kept traces of the start that has hardly learned to look plans up, and how often each is read."""
+    weak_epochs: int = 3
     continued: int = 24_000
     """Further traces, which cost what RL costs."""
     rl_cases: int = 8_000
@@ -63,7 +66,10 @@ class Sizes(msgspec.Struct, frozen=True):
     samples: int = 8
 
 
-QUICK = Sizes(3_000, 300, 2_000, 1_000, 500, 3, 8, 2_000, 1.0, 200, 200, 4)
+QUICK = Sizes(
+    documents=3_000, format=300, pool=2_000, weak=300, weak_epochs=1, continued=1_000, rl_cases=500, updates=3,
+    prompts=8, baseline_rows=2_000, scalar_epochs=1.0, meta_cases=200, test=200, samples=4,
+)  # fmt: skip
 
 
 class Arm(NamedTuple):
@@ -118,6 +124,17 @@ def distilled(style: str) -> Callable[[Path, Path, Sizes, int], None]:
 
     def train(start: Path, out: Path, sizes: Sizes, seed: int) -> None:
         sft(start, taught(style, 0, sizes.pool, out.with_name(f"{out.name}-traces")), out, 0, 1.0)
+
+    return train
+
+
+def weakly(style: str) -> Callable[[Path, Path, Sizes, int], None]:
+    """Distil a tenth of the traces, three times over."""
+
+    def train(start: Path, out: Path, sizes: Sizes, seed: int) -> None:
+        rows = taught(style, 0, int(sizes.weak * 1.4), out.with_name(f"{out.name}-traces"))[: sizes.weak]
+        rng = random.Random(derive_seed("weak"))
+        sft(start, [row for _ in range(sizes.weak_epochs) for row in rng.sample(rows, len(rows))], out, 0, 1.0)
 
     return train
 
@@ -206,14 +223,17 @@ ARMS = {
     "base": Arm(None, base),
     "form": Arm("base", form),
     "start": Arm("base", distilled("biased")),
-    "start_free": Arm("base", distilled("free")),
+    "weak": Arm("base", weakly("biased")),
+    "weak_free": Arm("base", weakly("free")),
     "rl_only": Arm("form", reinforced("biased", False), seeds=SEEDS),
     "same": Arm("start", same, seeds=SEEDS),
     "fresh": Arm("start", fresh, seeds=SEEDS),
     "verdict": Arm("start", reinforced("biased", False), seeds=SEEDS),
     "faithful": Arm("start", reinforced("biased", True), seeds=SEEDS),
-    "verdict_free": Arm("start_free", reinforced("free", False), seeds=SEEDS),
-    "faithful_free": Arm("start_free", reinforced("free", True), seeds=SEEDS),
+    "weak_verdict": Arm("weak", reinforced("biased", False), seeds=SEEDS),
+    "weak_faithful": Arm("weak", reinforced("biased", True), seeds=SEEDS),
+    "weak_free_verdict": Arm("weak_free", reinforced("free", False), seeds=SEEDS),
+    "weak_free_faithful": Arm("weak_free", reinforced("free", True), seeds=SEEDS),
     "meta": Arm("start", meta, "meta"),
     "scalar": Arm("base", valued("biased"), "scalar"),
     "scalar_free": Arm("base", valued("free"), "scalar"),

@@ -21,6 +21,8 @@ GROUPS: dict[str, Group] = {
     "steps 2-3": lambda case: case.tags["family"] == "reasoning" and int(case.tags["level"]) < 4,
     "steps 4-6": lambda case: case.tags["family"] == "reasoning" and int(case.tags["level"]) > 3,
     "chat": lambda case: case.tags["family"] == "chat",
+    "chat, easy": lambda case: case.tags["family"] == "chat" and case.tags["difficulty"] == "easy",
+    "chat, hard": lambda case: case.tags["family"] == "chat" and case.tags["difficulty"] == "hard",
     "safety": lambda case: case.tags["family"] == "safety",
     "easy": lambda case: case.tags["difficulty"] == "easy",
     "normal": lambda case: case.tags["difficulty"] == "normal",
@@ -29,8 +31,9 @@ GROUPS: dict[str, Group] = {
 COMPARED = (
     ("start", "base"), ("same", "start"), ("fresh", "start"), ("verdict", "start"), ("faithful", "start"),
     ("verdict", "same"), ("verdict", "fresh"), ("faithful", "same"), ("faithful", "fresh"), ("faithful", "verdict"),
-    ("rl_only", "form"), ("verdict_free", "start_free"), ("faithful_free", "start_free"),
-    ("faithful_free", "verdict_free"), ("start", "scalar"), ("start", "unreasoned"),
+    ("rl_only", "form"), ("weak_verdict", "weak"), ("weak_faithful", "weak"), ("weak_faithful", "weak_verdict"),
+    ("weak_free_verdict", "weak_free"), ("weak_free_faithful", "weak_free"),
+    ("weak_free_faithful", "weak_free_verdict"), ("start", "scalar"), ("start", "unreasoned"),
 )  # fmt: skip
 RESAMPLES = 2000
 LEVELS = [f"reasoning {steps}" for steps in range(2, 7)]

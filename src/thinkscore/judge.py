@@ -360,6 +360,7 @@ class Summary:
         self.failures: Counter[str] = Counter()
         self.reasons: dict[str, Counter[str]] = {}
         self.shortened = 0
+        self.notes: dict[str, tuple[float, int]] = {}
         self.by: dict[str, dict[str, Tally]] = {}
         self._start = time.monotonic()
 
@@ -374,13 +375,16 @@ class Summary:
             if len(reasons) < self.values:
                 reasons[judgment.failure.detail] += 1
         self.shortened += any(verdict.completion.cut for verdict in judgment.verdicts)
+        for name, measured in judgment.notes.items():
+            total, count = self.notes.get(name, (0.0, 0))
+            self.notes[name] = total + measured, count + 1
         for tag, value in case.tags.items():
             groups = self.by.setdefault(tag, {})
             if len(groups) <= self.values:
                 groups[str(value)] = groups.get(str(value), Tally()) + one
 
     def as_dict(self, manifest: str | Path | None = None, price: Price | None = None) -> dict[str, object]:
-        """Return what `--json` prints; groups are sorted, intervals are 95 % for accuracy_all.
+        """Return what `--json` prints; groups are sorted, intervals are 95 % for accuracy_all, notes are means.
 
         With a price, usage has a cost too, in the unit of the price file.
         """
@@ -392,6 +396,7 @@ class Summary:
             "by": {tag: {v: _tally_row(groups[v]) for v in sorted(groups)} for tag, groups in by.items()},
             "failures": dict(sorted(self.failures.items())),
             "shortened": self.shortened,
+            **({"notes": {name: total / n for name, (total, n) in sorted(self.notes.items())}} if self.notes else {}),
             "usage": msgspec.to_builtins(self.usage) | cost,
             "seconds": round(time.monotonic() - self._start, 3),
             "manifest": None if manifest is None else str(manifest),

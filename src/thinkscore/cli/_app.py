@@ -12,8 +12,10 @@ from .export import export
 from .judge import judge
 from .lab import lab
 from .models import models
+from .rank import rank
 from .report import report
 from .rescore import rescore
+from .scale import scale
 from .show import show
 from .templates import templates
 from .train import train
@@ -26,9 +28,11 @@ app = typer.Typer(
 )
 app.command()(demo)
 app.command()(judge)
+app.command()(rank)
 app.command()(show)
 app.command()(report)
 app.command()(rescore)
+app.command()(scale)
 app.command()(export)
 app.command()(diff)
 app.command()(calibrate)
