@@ -232,6 +232,7 @@ class Judge:
             "model": self.engine.identity,
             "strategy": str(self.strategy),
             **({"others": self.others} if self.others else {}),
+            **({"most": self.most} if self.most is not None else {}),
             "calibration": self.calibration,
             "sampling": msgspec.to_builtins(self.sampling),
             "seed": self.seed,

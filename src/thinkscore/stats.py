@@ -67,8 +67,8 @@ def safe_threshold(
 
     Returns it with how many cases it accepts and how many of those are wrong, or None where there is no such threshold.
     The promise fails with probability `delta` at most over the draw of these cases, however many thresholds were tried:
-    they are tested from the strictest that could pass downwards, and the first that fails ends it (fixed-sequence
-    testing, as in Learn then Test, Angelopoulos and others 2021, arXiv 2110.01052).
+    from one that accepts a tenth of the cases they are tested downwards, and the first that fails ends it
+    (fixed-sequence testing, as in Learn then Test, Angelopoulos and others 2021, arXiv 2110.01052).
     """
     ranked = sorted(zip(scores, wrong, strict=True), key=lambda pair: -pair[0])
     found, events = None, 0
@@ -76,8 +76,8 @@ def safe_threshold(
         events += was_wrong
         if count < len(ranked) and ranked[count][0] == score:
             continue  # a threshold takes all cases of a score, or none
-        if _at_most(0, count, risk) > delta:
-            continue  # too few to tell, were they all right
+        if count < len(ranked) / 10 or _at_most(0, count, risk) > delta:
+            continue  # a tenth of the cases, and enough to tell were they all right: else one early error ends it all
         if _at_most(events, count, risk) > delta:  # that is, `upper_bound` is above the risk
             break
         found = score, count, events

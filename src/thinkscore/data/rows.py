@@ -75,8 +75,9 @@ def stand(
         return None
     if failure is not None or scores is None:
         return "errored" if failure in ("engine_error", "too_long") else "unparsed"
-    best = {i for i, value in enumerate(gold) if value == max(gold)}
-    top = {i for i, score in enumerate(scores) if score == max(scores)}
+    highest, highest_score = max(gold), max(scores)
+    best = {i for i, value in enumerate(gold) if value == highest}
+    top = {i for i, score in enumerate(scores) if score == highest_score}
     judged = top if winner is None else {winner}
     return "right" if judged <= best else "tied" if judged & best else "wrong"
 
@@ -90,6 +91,7 @@ def judgment_row(case: Case, judgment: Judgment) -> dict[str, Any]:
         "scores": judgment.scores,
         "confidence": judgment.confidence,
         **({} if judgment.standard_errors is None else {"standard_errors": judgment.standard_errors}),
+        **({"notes": judgment.notes} if judgment.notes else {}),
         "gold": case.gold,
         **({"anchors": [anchor.gold for anchor in case.anchors]} if case.anchors else {}),
         "correct": correct.get(standing(case, judgment) or ""),

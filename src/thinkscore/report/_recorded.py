@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from ..engines._records import Records
 from ..engines.replay import Replay
 from ..errors import BadInput
@@ -128,6 +130,7 @@ def _fill(
 ) -> bool:
     """Add what a recorded run says to the pool; tell whether nearly all that it should have looked at was looked at."""
     fit = looked = 0
+    run = msgspec.structs.replace(run, most=None)
     with run.replay(journal, Replay(str(journal), records)) as judge:
         for judgment in judge.judge(cases):
             pool.add(judgment, by, form)

@@ -49,6 +49,8 @@ class Setup(msgspec.Struct, frozen=True):
     """The run's seed."""
     others: Mapping[str, str] = {}
     """The other judges that it asked, as PROTOCOL@ENGINE."""
+    most: int | None = None
+    """Verdicts that a case could cost at most."""
 
     def but(self, protocol: str | None = None, **given: Any) -> Setup:
         """Return the same with other settings; those that are None stay. Another protocol starts from its defaults."""
@@ -80,6 +82,7 @@ class Setup(msgspec.Struct, frozen=True):
             top_p=self.sampling.top_p,
             max_tokens=self.sampling.max_tokens,
             others={name: f"{protocol}@replay:{journal}.{name}" for name, protocol in kept.items()},
+            most=self.most,
         )
 
 

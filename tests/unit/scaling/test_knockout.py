@@ -148,6 +148,7 @@ def test_a_lot_is_no_win() -> None:
 
 PLANS = {
     "all of it": (16, 45, [16, 8, 4, 2]),
+    "one more is of no use": (16, 16, [8, 4, 2, 1]),
     "a longer final": (16, 17, [8, 4, 2, 2]),
     "longer semi-finals": (16, 21, [8, 4, 4, 2]),
     "the bracket": (16, 15, [8, 4, 2, 1]),

@@ -1,0 +1,60 @@
+"""What strategies cost beside the engine: verdicts per second with an engine that answers at once.
+
+    python benchmarks/strategies.py [--n 20000]
+
+Judges made-up cases with `scripted:`, which always lets the first shown win, until about n verdicts are there, and
+prints the rate of each strategy, and against bare voting. Voting is measured with two votes per case, one in each
+order, because then every verdict has a prompt of its own, as in a tournament; more votes in the same order share
+theirs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from thinkscore.judge import Judge
+from thinkscore.types import Case, Message
+
+ARMS = (
+    ("vote:k=2", 2),
+    ("vote:k=8", 2),
+    ("vote:k=8,stop=lock", 2),
+    ("adaptive:rule=lead,m=2,k=8", 2),
+    ("allocate:mean=4,k=8", 2),
+    ("knockout:r=3", 16),
+    ("knockout:r=3", 1000),
+    ("double_elim", 1000),
+    ("swiss", 1000),
+    ("round_robin", 64),
+)
+"""Strategy, candidates per case."""
+
+
+def rate(strategy: str, candidates: int, n: int) -> float:
+    """Judge case after case until n verdicts are there; return verdicts per second of CPU time."""
+    replies, question = tuple(f"reply {i}" for i in range(candidates)), (Message("user", "?"),)
+    start, count = time.process_time(), 0
+    with Judge("rm_r1", "scripted:", strategy) as judge:
+        case = 0
+        while count < n:
+            some = [Case(f"c{i}", question, replies) for i in range(case, case + max(1, 1000 // candidates))]
+            count += sum(len(judgment.verdicts) for judgment in judge.judge(some))
+            case += len(some)
+    return count / (time.process_time() - start)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--n", type=int, default=20_000)
+    n = parser.parse_args().n
+    bare = None
+    for strategy, candidates in ARMS:
+        speed = rate(strategy, candidates, n)
+        bare = bare or speed
+        print(f"{strategy:16} {candidates:5} candidates {speed:8.0f} verdicts/s {speed / bare:6.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
