@@ -46,7 +46,7 @@ class Sizes(msgspec.Struct, frozen=True):
 
     documents: int = 30_000
     """Of the base's text."""
-    format: int = 1_500
+    format: int = 6_000
     """Traces that show the form and nothing else."""
     pool: int = 19_000
     """Cases that the teacher judges for the start."""
@@ -116,7 +116,7 @@ def form(start: Path, out: Path, sizes: Sizes, seed: int) -> None:
     """Show the form of an answer and nothing else: each prompt with the trace of another case."""
     rows = taught("biased", 500_000, sizes.format, out.with_name("form-traces"))
     others = [*rows[1:], rows[0]]
-    sft(start, [_synthesis.TraceRow(a.messages, b.completion) for a, b in zip(rows, others, strict=True)], out, 0, 0.5)
+    sft(start, [_synthesis.TraceRow(a.messages, b.completion) for a, b in zip(rows, others, strict=True)], out, 0, 1.0)
 
 
 def distilled(style: str) -> Callable[[Path, Path, Sizes, int], None]:

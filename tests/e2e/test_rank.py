@@ -83,9 +83,11 @@ def test_bad_options_are_refused(folder: Path) -> None:
 
 
 def test_a_run_with_a_limit_per_case_is_read_again_as_it_was(folder: Path) -> None:
-    options = ["--protocol", "rm_r1", "--max-calls-per-case", 4]
+    options = ["--protocol", "rm_r1", "--max-calls-per-case", 4, "--max-failures", 1]
     ranked(folder, *options, "--out", "few.jsonl", "--journal", "few.journal")
     thinkscore("rescore", "few.journal", "--cases", "cases.jsonl", "--out", "again.jsonl", cwd=folder)
-    few, again = ([json.loads(line) for line in (folder / name).open()] for name in ("few.jsonl", "again.jsonl"))
+    few, again = (
+        [json.loads(line) for line in (folder / name).read_text().splitlines()] for name in ("few.jsonl", "again.jsonl")
+    )
     assert [row["scores"] for row in again] == [row["scores"] for row in few]
     assert {len(row["verdicts"]) for row in again} == {4}
