@@ -30,6 +30,8 @@ from .types import Case, Completion, Failure, Prompt, Sampling, Trace, Usage, Ve
 __all__ = ["Ask", "Asker", "TooLong"]
 
 TooLong = Literal["fail", "middle"]
+RENDERED = 512
+"""Rendered orders that are remembered."""
 FITS = 8
 """How often a case is shortened before it is given up."""
 
@@ -81,6 +83,7 @@ class Asker:
         self.protocol, self.engine, self.journal = protocol, engine, journal or Journal()
         self.sampling, self.seed, self.too_long = sampling or Sampling(), seed, too_long
         self.budget = budget or Budget()
+        self._rendered: dict[tuple[int, tuple[int, ...]], tuple[Case, Prompt | Verdict]] = {}
         self._queue: deque[list[_Waiting]] = deque()
         self._waiting: dict[str, _Waiting] = {}
         self._running: set[asyncio.Task[None]] = set()
@@ -145,8 +148,8 @@ class Asker:
         return [self._parse(next(answers), p) if isinstance(p, Prompt) else p for p in prompts]
 
     def _prompts(self, case: Case, asks: Sequence[Ask], cut: int) -> list[Prompt | Verdict]:
-        """Render each order once; what cannot be rendered is a verdict already."""
-        shown = {order: self._render(case, order) for order in {ask.order for ask in asks}}
+        """Make a prompt for each ask; what cannot be rendered is a verdict already."""
+        shown = {order: self._shown(case, order) for order in {ask.order for ask in asks}}
         return [
             msgspec.structs.replace(
                 base,
@@ -165,6 +168,15 @@ class Asker:
         if not ask.most or ask.most >= self.sampling.max_tokens:
             return self.sampling
         return msgspec.structs.replace(self.sampling, max_tokens=ask.most)
+
+    def _shown(self, case: Case, order: tuple[int, ...]) -> Prompt | Verdict:
+        """Render an order of a case, or remember it: strategies that ask in rounds come back to the same few."""
+        known = self._rendered.get((id(case), order))
+        if known is None or known[0] is not case:
+            if len(self._rendered) >= RENDERED:
+                self._rendered.clear()
+            known = self._rendered[id(case), order] = case, self._render(case, order)
+        return known[1]
 
     def _render(self, case: Case, order: tuple[int, ...]) -> Prompt | Verdict:
         try:
