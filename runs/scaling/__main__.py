@@ -67,7 +67,7 @@ def steps(given: argparse.Namespace, sizes: Sizes) -> dict[str, Callable[[Path],
 
     if given.start:
         own, meta = f"embedded:{given.start}", f"embedded:{given.meta}" if given.meta else ""
-        record("start-test", Where("rm_r1", own, "test", meta), sizes.pairs)
+        record("start-test", Where("rm_r1", own, "test", meta, read=True), sizes.pairs)
         record("start-ood", Where("rm_r1", own, "ood", meta), sizes.pairs)
     for split in ("test", "ood"):
         record(f"rm_r1-{split}", Where("rm_r1", "embedded", split), sizes.pairs)

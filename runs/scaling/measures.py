@@ -49,6 +49,8 @@ class Where(NamedTuple):
     split: str
     meta: str = ""
     """Its meta reward model, if there is one."""
+    read: bool = False
+    """Whether every verdict is read from log-probabilities as well."""
 
 
 def cases(split: str, n: int, candidates: int = 2) -> list[Case]:
@@ -63,9 +65,10 @@ def pool(where: Where, n: int, sizes: Sizes, journal: Path) -> dict[str, Any]:
     if where.meta:
         strategy, others = f"meta:k={sizes.votes}", {"meta": f"scalar@{where.meta}"}
     how: dict[str, Any] = {"max_tokens": MAX_TOKENS, "seed": 1, "journal": journal}
-    with Judge(where.protocol, where.engine, strategy, others=others, **how) as judge:
-        for _ in judge.judge(rows):
-            pass
+    for text in [f"vote_logprob:k={sizes.votes}"] * where.read + [strategy]:  # the second asks nothing anew
+        with Judge(where.protocol, where.engine, text, others=others, **how) as judge:
+            for _ in judge.judge(rows):
+                pass
     recorded = read_pool(journal, read_setup(journal), rows)
     found = compare(recorded, ladder(recorded), 1, sizes.repeats)
     return {
@@ -87,6 +90,8 @@ def _pairs(found: Scale, recorded: Recorded) -> list[tuple[str, Estimate]]:
     arms = {arm.text: arm for arm in found.arms}
     most = recorded.size
     wanted = [(f"allocate:mean={k},k={most}", f"vote:k={k}") for k in (4, 8, 16)]
+    wanted += [(f"allocate:mean={k},k={most},read=True", f"vote:k={most}") for k in (4, 8)]
+    wanted += [(f"vote_logprob:k={k}", f"vote:k={k}") for k in (2, 4, 8)]
     wanted += [(f"meta:k=8,form={recorded.pool.form}", other) for other in ("vote:k=8", f"vote:k={most}")]
     return [(f"{a} - {b}", arms[a].against(arms[b])) for a, b in wanted if a in arms and b in arms]
 

@@ -201,7 +201,10 @@ def ladder(recorded: Recorded) -> list[str]:
     found += [f"allocate:mean={k},k={most}" for k in sizes if 2 < k < most]
     if pool.form:
         found += [f"meta:k={k},form={pool.form}" for k in sizes if k > 1]
-    return found + [f"vote_logprob:k={k}" for k in sizes if "" in pool.reads]
+    if "" in pool.reads:
+        found += [f"vote_logprob:k={k}" for k in sizes]
+        found += [f"allocate:mean={k},k={most},read=True" for k in sizes if 2 < k < most]
+    return found
 
 
 def compare(

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import floor, fsum
 
-from ..types import Case, Judgment, Scores, Verdict, Winner
+from ..types import Case, Failure, Judgment, Scores, Verdict, Winner
 from ._base import Strategy, best, failed, readable, usage
 
-__all__ = ["ballots", "counted", "judged", "needed", "sums"]
+__all__ = ["ballots", "counted", "judged", "needed", "soft", "sums", "weighted"]
 
 
 def counted(
@@ -42,6 +42,25 @@ def judged(
     confidence = (max(votes[i] for i in top) + 1) / (cast + len(scores))
     winner, cost = (top[0] if len(top) == 1 else None), usage(everything)
     return Judgment(case.id, tuple(scores), winner, confidence, tuple(everything), cost, str(strategy), stop_reason)
+
+
+def weighted(case: Case, verdicts: Sequence[Verdict], strategy: Strategy, stop_reason: str) -> Judgment:
+    """Judge by what forced readings expect on average; a verdict that was not read again counts for nobody."""
+    found = [verdict for verdict in readable(verdicts) if verdict.expected is not None]
+    if not found:
+        why = Failure("engine_error", "no forced reading of any trace was possible") if readable(verdicts) else None
+        return failed(case, verdicts, strategy, stop_reason, why)
+    n = len(case.candidates)
+    scores = [fsum(one.expected[i] or 0.0 for one in found if one.expected) / len(found) for i in range(n)]
+    votes = [score * len(found) for score in scores] if isinstance(found[0].outcome, Winner) else ballots(found, n)
+    return judged(case, scores, votes, len(found), verdicts, strategy, stop_reason)
+
+
+def soft(verdicts: Sequence[Verdict], n: int) -> list[float]:
+    """Add up one vote per verdict, shared by its forced reading where that gives chances to win."""
+    hard = ballots([one for one in verdicts if one.expected is None or not isinstance(one.outcome, Winner)], n)
+    read = [one.expected for one in verdicts if one.expected is not None and isinstance(one.outcome, Winner)]
+    return [hard[i] + fsum(chances[i] or 0.0 for chances in read) for i in range(n)]
 
 
 def ballots(verdicts: Sequence[Verdict], n: int) -> list[float]:

@@ -102,9 +102,14 @@ class _Block:
         left = self.strategy.tokens * len(self.cases) - sum(self.paid)
         return int(left / max(1.0, sum(self.paid) / asked))
 
+    async def _answers(self, i: int, asks: list[Ask]) -> list[Verdict]:
+        shown = self.cases[i].widened()
+        verdicts = await self.asker.ask(shown, asks)
+        return await self.asker.read(shown, dict(enumerate(verdicts))) if self.strategy.reads else verdicts
+
     async def ask(self, asks: dict[int, list[Ask]]) -> None:
         """Ask, and see what each of the cases is worth now (by its own length of answers, for a budget of tokens)."""
-        answers = await asyncio.gather(*(self.asker.ask(self.cases[i].widened(), wanted) for i, wanted in asks.items()))
+        answers = await asyncio.gather(*(self._answers(i, wanted) for i, wanted in asks.items()))
         for i, verdicts in zip(asks, answers, strict=True):
             self.verdicts[i] += verdicts
             self.paid[i] += sum(verdict.completion.usage.completion_tokens for verdict in verdicts)

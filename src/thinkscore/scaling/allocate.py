@@ -9,6 +9,8 @@ decision making for optimal budget allocation in crowd labeling"): with a and b 
 and Beta(prior, prior) before the first, a judgment is worth the expected share of votes for the one it chooses. So an
 even split is worth a vote, four of a kind hardly, and a case that stays even after many is left alone.
 
+With `read=True` each verdict is read from log-probabilities and shares out its vote by them.
+
 Everything hangs on the verdicts and the seed alone, never on which answer came first. For a single case it is a vote.
 """
 
@@ -23,8 +25,8 @@ from typing import Annotated
 from msgspec import Meta
 
 from ..types import Case, Judgment, Verdict
-from ._base import Ask, Move, State, Stop, balanced_order
-from ._count import ballots, counted
+from ._base import Ask, Move, Read, State, Stop, balanced_order, unlooked
+from ._count import counted, soft, weighted
 from ._shared import Shared
 
 __all__ = ["Allocate", "gain"]
@@ -44,10 +46,19 @@ class Allocate(Shared):
     """Cases that share a budget."""
     prior: Annotated[float, Meta(gt=0)] = 0.5
     """How often votes are split: near 0 they nearly always agree, 1 is a uniform share."""
+    read: bool = False
+    """Whether verdicts are read from log-probabilities, as `vote_logprob` does."""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return ("",) if self.read else ()
 
     def step(self, state: State, left: int | None = None) -> Move:
         done, end = len(state.verdicts), min(self.k, int(self.mean))
-        return self._asks(state, end - done) if done < end else Stop("all asked")
+        if done < end and left != 0:
+            return self._asks(state, end - done)
+        fresh = unlooked(state.verdicts) if self.read else ()
+        return Read(fresh) if fresh else Stop("all asked" if done >= end else "budget")
 
     def more(self, state: State) -> list[Ask]:
         done = len(state.verdicts)
@@ -59,16 +70,25 @@ class Allocate(Shared):
 
     def worth(self, state: State) -> float:
         """Return the gain that is expected per further verdict."""
-        votes = sorted(ballots(state.verdicts, len(state.case.candidates)))
+        votes = sorted(soft(state.verdicts, len(state.case.candidates)))
         return gain(votes[-1], votes[-2] if len(votes) > 1 else 0.0, self.k - len(state.verdicts), self.prior)
 
     def fold(self, case: Case, verdicts: Sequence[Verdict], stop_reason: str) -> Judgment:
+        if self.read:
+            return weighted(case, verdicts, self, stop_reason)
         return counted(case, verdicts, verdicts, self, stop_reason)
 
 
-@lru_cache(maxsize=1 << 16)
 def gain(a: float, b: float, left: int, prior: float) -> float:
-    """Return the best expected gain per draw, over 1 to `left` draws, in the chosen candidate's share of votes."""
+    """Return the best expected gain per draw, over 1 to `left` draws, in the chosen candidate's share of votes.
+
+    Votes count to a tenth: forced readings give fractions, and what is computed is kept.
+    """
+    return _gain(round(a, 1), round(b, 1), left, prior)
+
+
+@lru_cache(maxsize=1 << 16)
+def _gain(a: float, b: float, left: int, prior: float) -> float:
     now = _value(a, b, prior)
     rates = ((_later(a, b, draws, prior) - now) / draws for draws in range(1, left + 1))
     return max(0.0, *rates) if left > 0 else 0.0

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import fsum
 from typing import Annotated
 
 from msgspec import Meta
 
-from ..types import Case, Failure, Judgment, Verdict, Winner
-from ._base import Ask, Move, Read, State, Stop, Strategy, balanced_order, failed, readable, unlooked
-from ._count import ballots, judged
+from ..types import Case, Judgment, Verdict
+from ._base import Ask, Move, Read, State, Stop, Strategy, balanced_order, unlooked
+from ._count import weighted
 
 __all__ = ["VoteLogprob"]
 
@@ -41,12 +40,4 @@ class VoteLogprob(Strategy):
         return Read(fresh) if fresh else Stop("all asked" if done >= self.k else "budget")
 
     def fold(self, case: Case, verdicts: Sequence[Verdict], stop_reason: str) -> Judgment:
-        found = [verdict for verdict in readable(verdicts) if verdict.expected is not None]
-        if not found:
-            lost = readable(verdicts)
-            why = Failure("engine_error", "no forced reading of any trace was possible") if lost else None
-            return failed(case, verdicts, self, stop_reason, why)
-        n = len(case.candidates)
-        scores = [fsum(one.expected[i] or 0.0 for one in found if one.expected) / len(found) for i in range(n)]
-        votes = scores if isinstance(found[0].outcome, Winner) else [vote / len(found) for vote in ballots(found, n)]
-        return judged(case, scores, [vote * len(found) for vote in votes], len(found), verdicts, self, stop_reason)
+        return weighted(case, verdicts, self, stop_reason)

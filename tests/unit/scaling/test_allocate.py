@@ -133,3 +133,15 @@ def test_a_judge_spends_one_budget_on_its_cases() -> None:
         assert list(judge.judge(rows)) == first
         alone = judge.score("A question?", ["yes", "no"])  # nothing to share with
     assert len(alone.verdicts) == 4
+
+
+def test_votes_may_be_read_from_probabilities() -> None:
+    rows = [world.make_case(4, "test", i) for i in range(8)]
+    with Judge("rm_r1", "embedded", "allocate:mean=3,k=6,read=True", max_tokens=300, seed=3) as judge:
+        judgments = list(judge.judge(rows))
+    assert sum(len(one.verdicts) for one in judgments) <= 24
+    for judgment in judgments:
+        chances = [verdict.expected[0] or 0.0 for verdict in judgment.verdicts if verdict.expected]
+        assert len(chances) == len(judgment.verdicts)
+        assert judgment.scores is not None
+        assert judgment.scores[0] == pytest.approx(sum(chances) / len(chances))
