@@ -18,7 +18,8 @@ from thinkscore.types import Case, Completion, Failure, Message, Outcome, Scores
 TEXTS = [
     "vote:k=5", "vote:k=6,stop=lock", "vote:k=6,stop=lock,span=9", "adaptive:rule=lead,m=2,k=8",
     "adaptive:rule=beta,k=8", "adaptive:rule=lead,m=2,k=8,unit=pair", "adaptive:rule=lock,k=7",
-    "allocate:mean=5", "allocate:mean=4,read=True", "meta:k=6,keep=2", "vote_logprob:k=4", "panel:members=x+y,k=1,most=3",
+    "allocate:mean=5", "allocate:mean=4,read=True", "meta:k=6,keep=2", "vote_logprob:k=4",
+    "panel:members=x+y,k=1,most=3",
     "cascade:first=x,margin=3,k=3", "think:tokens=5,k=3", "anchored", "knockout:r=3", "double_elim",
     "swiss:rounds=3", "round_robin:rating=bt", "round_robin:rating=elo", "listwise:k=2,size=2",
 ]  # fmt: skip
