@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("rubrics.md", "anchored.md", "protocols.md", "ranking.md", "strategies.md")
+PAGES = ("rubrics.md", "anchored.md", "protocols.md", "ranking.md", "strategies.md", "training_data.md")
 
 
 def blocks(page: Path) -> list[tuple[str, str, str]]:

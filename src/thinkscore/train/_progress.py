@@ -9,7 +9,7 @@ from typing import Any
 from tqdm import tqdm
 from transformers import TrainerCallback
 
-__all__ = ["Progress", "ends"]
+__all__ = ["Progress", "ends", "silent"]
 
 SHOWN = {
     "loss": "loss",
@@ -73,6 +73,12 @@ def _said(logs: Mapping[str, Any]) -> dict[str, float]:
     known = {name: value for name, value in logs.items() if name not in later}
     said = {SHOWN[name]: value for name, value in known.items() if name in SHOWN and value is not None}
     return {name: value for name, value in said.items() if name != "loss" or "reward" not in said}
+
+
+def silent(rows: list[dict[str, Any]]) -> bool:
+    """Tell whether no update of a reinforcement learning had a signal, so that nothing can have been learned."""
+    shares = [row["frac_reward_zero_std"] for row in rows if "frac_reward_zero_std" in row]
+    return bool(shares) and min(shares) == 1
 
 
 def ends(rows: list[dict[str, Any]]) -> dict[str, tuple[float, float]]:

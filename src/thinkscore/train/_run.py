@@ -25,12 +25,29 @@ from transformers import (
     PreTrainedTokenizerBase,
     Trainer,
 )
+from transformers.integrations.integration_utils import (
+    INTEGRATION_TO_CALLBACK,
+    get_available_reporting_integrations,
+)
 from transformers.utils.logging import disable_progress_bar
 
 from ..engines._hf_files import first_line, look_for
 from ..errors import BadInput, EngineUnavailable
 
 __all__ = ["Settings", "arguments", "begin", "done", "finish", "load_model", "load_tokenizer", "lora", "start"]
+
+
+SCHEDULES = (
+    "constant",
+    "constant_with_warmup",
+    "linear",
+    "cosine",
+    "cosine_with_restarts",
+    "polynomial",
+    "inverse_sqrt",
+)
+"""Those of transformers that need nothing but a number of steps."""
+DTYPES = ("float32", "bfloat16", "float16")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +91,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     progress: bool = True
     """Whether to show a progress bar."""
 
+    def __post_init__(self) -> None:
+        """Raise `BadInput` for what no trainer takes, before anything is claimed or paid."""
+        if self.learning_rate < 0:
+            raise BadInput(f"a learning rate is 0 or more; got {self.learning_rate:g}")
+        for what, got, known in (("schedule", self.schedule, SCHEDULES), ("number format", self.dtype, DTYPES)):
+            if got not in known:
+                raise BadInput(f"the {what} is one of {', '.join(known)}; got {got!r}")
+        for tracker in self.report_to:
+            if tracker not in INTEGRATION_TO_CALLBACK:
+                raise BadInput(f"there is no tracker {tracker!r}; try tensorboard, wandb or trackio")
+
     @property
     def accumulation(self) -> int:
         """Forward passes per update and process. Raises `BadInput` if the batch cannot be cut evenly."""
@@ -94,7 +122,12 @@ def start(settings: Settings) -> None:
 
 
 def arguments(settings: Settings, out: Path) -> dict[str, Any]:
-    """Return what any of TRL's configurations (all are TrainingArguments) takes from the settings."""
+    """Return what any of TRL's configurations (all are TrainingArguments) takes from the settings.
+
+    Raises `BadInput` for what does not fit together and for a tracker that is not installed.
+    """
+    for tracker in set(settings.report_to).difference(get_available_reporting_integrations()):
+        raise BadInput(f"the tracker {tracker} is not installed; run: pip install {tracker}")
     return {
         "output_dir": str(out / "trainer"),
         "per_device_train_batch_size": settings.micro_batch,
@@ -209,6 +242,8 @@ def load_tokenizer(model: str | Path) -> PreTrainedTokenizerBase:
         tokenizer = AutoTokenizer.from_pretrained(model)
     except Exception as error:  # transformers and tokenizers raise their own
         raise EngineUnavailable(f"the tokenizer of {model} cannot be loaded: {first_line(error)}") from error
+    if len(tokenizer) <= len(tokenizer.all_special_ids):  # transformers makes an empty one where there are no files
+        raise BadInput(f"{model} holds no tokenizer; copy tokenizer.json and tokenizer_config.json of its base there")
     if tokenizer.chat_template is None:
         raise BadInput(f"the tokenizer of {model} has no chat template; add chat_template.jinja to its folder")
     if tokenizer.eos_token is None:

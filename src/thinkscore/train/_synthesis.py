@@ -86,7 +86,9 @@ def traced(
     if not made(out):
         rows, report = synthesize(cases, protocol, synthesis, out / "teacher.journal", budget, lost)
         if not rows:
-            raise BadInput(f"no trace was kept: {'; '.join(report.lines())}; nothing was written; try another teacher")
+            cut = report.dropped.get("truncated", 0) > sum(report.dropped.values()) / 2
+            advice = "give more --max-tokens" if cut else "try another teacher"
+            raise BadInput(f"no trace was kept: {'; '.join(report.lines())}; nothing was written; {advice}")
         report.source = source
         save(out, rows, report)
     rows, report = load(out, source)

@@ -49,10 +49,10 @@ class Rl(msgspec.Struct, frozen=True, kw_only=True):
     """The ratio of new to old probability is cut at 1 - this."""
     clip_high: float = 0.2
     """And at 1 + this; larger than `clip_low` is DAPO's clip-higher."""
-    loss: str = "dapo"
+    loss: Literal["grpo", "bnpo", "dapo", "dr_grpo"] = "dapo"
     """How token losses are put together, in TRL's names: grpo (mean per completion), bnpo (per token of a pass),
     dapo (per token of the update), dr_grpo."""
-    scale: str = "group"
+    scale: Literal["group", "batch", "none"] = "group"
     """What advantages are divided by: the standard deviation of the group, of the batch, or none."""
     temperature: float = 1.0
     top_p: float = 1.0

@@ -114,6 +114,7 @@ def train_scalar(
     cases, held_out, options = list(cases), list(held_out), options or Options()
     if options.keep_best and not held_out:
         raise BadInput("the best epoch can be told by held-out cases only; give --held-out FILE")
+    _check_tags(options.by, held_out)
     _head.check(settings, options.muon_lr)
     config = make_config(settings, options, out)
     reader, refused = _head.Reader(model, options.max_length), _head.Refused()
@@ -133,6 +134,15 @@ def train_scalar(
         callback.restore()
     _run.finish(trainer, reader.tokenizer, out)
     return _told(out)
+
+
+def _check_tags(by: Sequence[str], cases: Sequence[Case]) -> None:
+    """Raise `BadInput` for a tag that no held-out case has."""
+    known = dict.fromkeys(tag for case in cases for tag in case.tags)
+    for tag in by:
+        if tag not in known:
+            had = f"their tags are {', '.join(known) or 'none'}" if cases else "there are none: give --held-out FILE"
+            raise BadInput(f"no held-out case has the tag {tag!r}; {had}")
 
 
 def _recipe(

@@ -100,7 +100,10 @@ def write_verl(
     tokenizer = _tokenizer(model)
     kept, left = usable(cases, reward, tokenizer, rl.max_prompt)
     if len(kept) * _per_case(rl) < rl.prompts:
-        raise BadInput(f"{len(kept)} usable cases do not fill one round of {rl.prompts} prompts; {dict(left) or ''}")
+        unusable = f" ({left.total()} left out: {', '.join(left)})" if left else ""
+        raise BadInput(
+            f"{len(kept)} usable cases{unusable} do not fill one round of {rl.prompts} prompts; give fewer prompts"
+        )
     checked = usable(held_out, reward, tokenizer, rl.max_prompt)[0] if held_out else kept[:_FEW]
     out.mkdir(parents=True, exist_ok=True)
     protocol = reward.protocol

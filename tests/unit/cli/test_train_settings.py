@@ -43,3 +43,17 @@ def test_no_epochs_at_all_are_refused():
 def test_what_no_recipe_can_do_without_is_asked_for(name, flag):
     with pytest.raises(BadInput, match=f"no default for {flag}"):
         settings_of({}, {key: value for key, value in DEFAULTS.items() if key != name})
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"learning_rate": -1.0}, "a learning rate is 0 or more; got -1"),
+        ({"schedule": "cosin"}, "the schedule is one of .*cosine.*; got 'cosin'"),
+        ({"dtype": "float33"}, "the number format is one of float32, bfloat16, float16; got 'float33'"),
+        ({"report_to": ["tensorbord"]}, "there is no tracker 'tensorbord'; try tensorboard"),
+    ],
+)
+def test_what_no_trainer_takes_is_refused_before_anything_is_done(given, said):
+    with pytest.raises(BadInput, match=said):
+        settings_of(given, DEFAULTS)

@@ -320,3 +320,9 @@ def test_a_tokenizer_without_an_end_token_is_refused(trained, tmp_path):
     tokenizer.save_pretrained(tmp_path)
     with pytest.raises(BadInput, match="has no end token; set eos_token"):
         load_tokenizer(tmp_path)
+
+
+def test_a_folder_without_a_tokenizer_is_told_so(trained, tmp_path):
+    (tmp_path / "config.json").write_bytes((trained / "config.json").read_bytes())
+    with pytest.raises(BadInput, match=r"holds no tokenizer; copy tokenizer\.json"):
+        load_tokenizer(tmp_path)

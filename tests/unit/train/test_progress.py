@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from thinkscore.train._progress import Progress, ends
+from thinkscore.train._progress import Progress, ends, silent
 
 
 def log(progress, step, **metrics):
@@ -26,3 +26,9 @@ def test_lines_come_now_and_then_and_always_with_held_out_figures(capsys):
 def test_the_ends_of_a_log_are_those_of_each_metric():
     rows = [{"loss": 2.0, "step": 1}, {"loss": 1.0, "step": 2}, {"held_out_accuracy": 0.5}, {"held_out_accuracy": 0.75}]
     assert ends(rows) == {"loss": (2.0, 1.0), "held-out": (0.5, 0.75)}
+
+
+def test_a_run_whose_groups_never_differ_has_no_signal():
+    assert silent([{"frac_reward_zero_std": 1.0}, {"frac_reward_zero_std": 1.0}, {"train_runtime": 3.0}])
+    assert not silent([{"frac_reward_zero_std": 1.0}, {"frac_reward_zero_std": 0.5}])
+    assert not silent([{"loss": 1.0}])

@@ -157,6 +157,10 @@ def test_rows_that_cannot_be_trained_on_are_refused_with_counts(
 def test_what_cannot_be_had_is_refused(base: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="--held-out"):
         scalar.train_scalar(base, CASES, tmp_path / "out", SETTINGS, scalar.Options(keep_best=True))
+    with pytest.raises(BadInput, match=r"no held-out case has the tag 'famly'; their tags are .*family"):
+        scalar.train_scalar(base, CASES, tmp_path / "out", SETTINGS, scalar.Options(by=("famly",)), CASES[:4])
+    with pytest.raises(BadInput, match=r"has the tag 'family'; there are none: give --held-out"):
+        scalar.train_scalar(base, CASES, tmp_path / "out", SETTINGS, scalar.Options(by=("family",)))
     with pytest.raises(BadInput, match="no chat template"):
         bare = tmp_path / "bare"
         bare.mkdir()

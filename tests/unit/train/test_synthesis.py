@@ -154,6 +154,14 @@ def test_a_share_of_lost_calls_can_be_let_go_but_not_all(tmp_path):
     assert not (tmp_path / "other" / "traces.jsonl").exists()
 
 
+def test_what_would_help_is_said_where_every_sample_was_cut(tmp_path):
+    rows = [{"case_id": "c", "sample": sample, "text": "So", "finish": "length"} for sample in range(2)]
+    (tmp_path / "cut").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    how = Synthesis(teacher=f"scripted:{tmp_path / 'cut'}")
+    with pytest.raises(BadInput, match=r"dropped 2: 2 truncated; nothing was written; give more --max-tokens"):
+        traced([case("c")], RM_R1, how, tmp_path)
+
+
 def test_hints_that_an_engine_cannot_read_are_no_outage_and_those_a_server_loses_are(tmp_path):
     cases = [case("right"), case("wrong")]
     how = Synthesis(teacher=flaky(tmp_path, [], "hints"), orders="as_is")

@@ -39,11 +39,13 @@ Given = Mapping[str, Any]
 Model = Annotated[str, typer.Option("--model", help="what to train: a folder or a Hub id")]
 Out = Annotated[Path, typer.Option("--out", help="folder of the trained model; the same command goes on after a stop")]
 Preset = Annotated[str | None, typer.Option("--preset", help="published settings: rm_r1_7b, rrm_32b, grm_27b, lab ...")]
-MuonLr = Annotated[float | None, typer.Option("--muon-lr", help="small models: Muon at this rate for hidden matrices")]
+MuonLr = Annotated[
+    float | None, typer.Option("--muon-lr", help="small models: Muon at this rate for hidden matrices", min=0)
+]
 
 _OPTIONS: dict[str, Any] = {
     "seed": Annotated[int | None, typer.Option("--seed", help="orders, samples and batches derive from it")],
-    "learning_rate": Annotated[float | None, typer.Option("--lr", help="highest learning rate")],
+    "learning_rate": Annotated[float | None, typer.Option("--lr", help="highest learning rate", min=0)],
     "batch_size": Annotated[int | None, typer.Option("--batch-size", help="rows per update", min=1)],
     "micro_batch": Annotated[int | None, typer.Option("--micro-batch", help="rows per forward pass", min=1)],
     "epochs": Annotated[float | None, typer.Option("--epochs", help="passes over the rows", min=0)],

@@ -130,7 +130,9 @@ def work_of(taught: Given) -> dict[str, Any]:
 
 def told(done: Trained, out: Path, protocol: Protocol | None = None) -> None:
     """Say what a training did, and how to ask the judge that it made."""
-    asked = "" if protocol is None else f" --protocol {protocol.id}{f':{protocol.rest}' if protocol.rest else ''}"
+    asked = (
+        f" --protocol {protocol.id}{f':{protocol.rest}' if protocol.rest else ''}" if protocol else " --protocol NAME"
+    )
     if protocol is not None and protocol.template is not None:
         asked += f" --template {protocol.template.name}"
     seconds = f" in {done.seconds:.0f} s" if done.seconds else " (it was done before)"

@@ -112,8 +112,7 @@ def rl(
         left = write_verl(model, rows, out, settings, rl, reward, measured, **cluster, preset=known)
         return _said(left, f"run for verl: {out}; start it with {out}/launch.sh (see {out}/README.md)")
     left = train_rl(model, rows, reward.protocol, out, settings, rl, reward, measured)
-    for name, (first, last) in _ends(out).items():
-        typer.echo(f"{name}: {first:.3g} at first, {last:.3g} at last")
+    _went(out)
     _said(left, f"model: {out}; try: thinkscore judge FILE --protocol {asked}{worded} --engine hf:{out}")
 
 
@@ -150,10 +149,19 @@ def _read(path: Path, format: str | None, skip_bad: bool, limit: int | None) -> 
     return list(file.read())[:limit]
 
 
-def _ends(out: Path) -> Mapping[str, tuple[float, float]]:
-    from ...train._progress import ends
+def _went(out: Path) -> None:
+    """Say how it went, by the log."""
+    from ...train._progress import ends, silent
 
-    return ends([msgspec.json.decode(line) for line in (out / "log.jsonl").read_bytes().splitlines()])
+    rows = [msgspec.json.decode(line) for line in (out / "log.jsonl").read_bytes().splitlines()]
+    for name, (first, last) in ends(rows).items():
+        typer.echo(f"{name}: {first:.3g} at first, {last:.3g} at last")
+    if silent(rows):
+        typer.echo(
+            "note: in no round did two completions of a case differ in reward, so nothing was learned; start from a "
+            "judge that is right now and then (train distill), or give more --max-tokens",
+            err=True,
+        )
 
 
 def _said(left: Mapping[str, int], end: str) -> None:

@@ -51,5 +51,5 @@ def _told(rows: Sequence[dict[str, Any]], out: Path) -> None:
         parts = {name.partition("/")[2]: value for name, value in row.items() if "/" in name}
         groups = "".join(f"; {name} {value:.3f}" for name, value in sorted(parts.items()))
         held = f"on {row['held_out_n']:.0f} held-out cases"
-        typer.echo(f"epoch {row['epoch']:g}: accuracy {row['held_out_accuracy']:.3f} {held}{groups}")
+        typer.echo(f"epoch {row['epoch']:.3g}: accuracy {row['held_out_accuracy']:.3f} {held}{groups}")
     typer.echo(f"model: {out}; try: thinkscore judge FILE --protocol scalar --engine hf:{out}")
