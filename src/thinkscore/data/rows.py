@@ -193,4 +193,7 @@ def _verdict_row(verdict: Verdict) -> dict[str, Any]:
         "trace": msgspec.to_builtins(verdict.trace),
         "text": verdict.completion.text,
         **({"cut": verdict.completion.cut} if verdict.completion.cut else {}),
+        **({"by": verdict.by} if verdict.by else {}),
+        **({"value": verdict.value} if verdict.value is not None else {}),
+        **({"expected": verdict.expected} if verdict.expected is not None else {}),
     }

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from thinkscore.data import judgment_row
 from thinkscore.errors import BadInput
 from thinkscore.journal import read_journal
 from thinkscore.judge import Judge
@@ -121,6 +122,7 @@ def test_a_judge_with_a_head_of_its_own(tmp_path: Path) -> None:
         assert {one.value for one in judgment.verdicts} <= {0.0, 1.0}
         assert all((one.value == 1.0) == (one in firsts) for one in judgment.verdicts)
         assert not firsts or judgment.winner == firsts[0].order[0]
+    assert [row["value"] for row in judgment_row(case, judgment)["verdicts"]] == [v.value for v in judgment.verdicts]
     kept = list(read_journal(f"{tmp_path / 'j'}.meta"))
     assert [record.request.kind for record in kept] == ["values"] * 6
     assert sorted(len(record.request.conversations) for record in kept) == [1] * 6
