@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What test-time compute buys, measured in the lab: the figures of docs/scaling_measured.md. Takes the models that
+# What test-time compute buys, measured in the lab: one table per pool. Takes the models that
 # runs/recipes.sh made, if they are there. What is done is not done again; `--quick` shows with tiny sizes that it runs.
 set -euo pipefail
 cd "$(dirname "$0")/.."

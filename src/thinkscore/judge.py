@@ -100,7 +100,7 @@ class Judge:
         self.budget = budget or Budget()
         self.others, self.most = dict(others or {}), most
         helping = {name: _other(name, text) for name, text in self.others.items()}
-        _check_needs(self.strategy, {"": self.engine, **{name: engine for name, (_, engine) in helping.items()}})
+        _check_needs(self.strategy, {"": (self.protocol, self.engine), **helping})
         self.journal = open_journal(journal)
         how: dict[str, Any] = {
             "sampling": self.sampling, "seed": seed, "too_long": too_long, "budget": self.budget
@@ -308,12 +308,16 @@ def _raise_arity(judgment: Judgment) -> None:
             raise BadInput(outcome.detail)
 
 
-def _check_needs(strategy: Strategy, engines: Mapping[str, Engine]) -> None:
+def _check_needs(strategy: Strategy, judges: Mapping[str, tuple[Protocol, Engine]]) -> None:
     """Refuse before the first call what the strategy could not do after it."""
     for name in strategy.others:
-        if name not in engines:
+        if name not in judges:
             raise BadInput(f"{strategy} asks a judge named {name!r}; add --with {name}=PROTOCOL@ENGINE")
-    for engine in map(engines.__getitem__, strategy.reads):
+    for protocol, engine in map(judges.__getitem__, strategy.reads):
+        if not protocol.readable_by_force:
+            raise BadInput(
+                f"{strategy} forces a verdict, and {protocol.id} has none to force; use rm_r1, rrm or others"
+            )
         if type(engine).logprobs is Engine.logprobs and not engine.recorded:
             raise BadInput(f"{strategy} reads log-probabilities, and {engine.model} gives none; use embedded or hf:")
 

@@ -51,6 +51,8 @@ class Protocol(ABC):
     """Fewest and most candidates in one prompt; a protocol with modes may narrow it."""
     examples: ClassVar[tuple[Example, ...]]
     """Completions with the outcome that must be read from them."""
+    readable_by_force: ClassVar[bool] = True
+    """Whether `readings` and `expected` give a verdict from log-probabilities."""
     takes: ClassVar[str] = ""
     """What may follow its name in `NAME:REST`, in words for the user; nothing if empty."""
 

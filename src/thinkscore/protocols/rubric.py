@@ -51,6 +51,7 @@ class Rubric(Protocol):
     """One line per criterion and response: `correct, Response 1: "4" right sum [[met]]`."""
 
     arity = (1, 32)
+    readable_by_force = False  # a verdict is many lines
     takes = "FILE, FILE?mode=pairwise or ?mode=pairwise"
     examples = (
         Example(f"So [[met]] it is.\n</think>\n{_BEST.format(1)}\n{_ZERO.format(2)}", Scores((1.0, 0.0))),

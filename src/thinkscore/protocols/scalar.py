@@ -26,6 +26,7 @@ class Scalar(Protocol):
     """One to many candidates, `[1.5, -0.25]`; higher is better, only differences within a case mean something."""
 
     arity = (1, 1000)
+    readable_by_force = False
     examples = (
         Example("[1.5,-0.25]", Scores((1.5, -0.25))),
         Example("[-3, 12]", Scores((-3.0, 12.0))),

@@ -151,6 +151,13 @@ def test_an_engine_without_log_probabilities_is_refused_before_it_is_paid() -> N
         Judge("rm_r1", "oracle:", "vote_logprob:k=2")
 
 
+def test_a_protocol_without_one_verdict_to_force_is_refused_too(tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text('[{"text": "right"}]')
+    for protocol in ("scalar", f"rubric:{tmp_path / 'r.json'}"):
+        with pytest.raises(BadInput, match="none to force"):
+            Judge(protocol, "embedded", "vote_logprob:k=2")
+
+
 @pytest.mark.parametrize("protocol", ["rm_r1", "rrm", "deepseek_grm", "verdict_only"])
 def test_the_packaged_judge_is_read(protocol: str) -> None:
     cases = [world.make_case(8, "test", i) for i in range(4)]
