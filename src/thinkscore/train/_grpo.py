@@ -1,4 +1,4 @@
-"""TRL's GRPO with what it lacks: cases without a signal are replaced, forward passes are cut to their own length.
+"""TRL's GRPO with what it lacks: cases without a signal are replaced, and a prompt is read once for its completions.
 
 A group whose rewards are all equal has no advantage and teaches nothing; on easy and on hopeless cases that is most
 of a batch, and the few live rows then carry the whole step. As in DAPO (arXiv 2503.14476, section 3.2) further cases
@@ -22,6 +22,7 @@ from trl import GRPOTrainer
 from ..engines._hf_text import Chat
 from ..seeds import derive_seed
 from ..types import Message
+from ._passes import after_prompts, can_share, passes, together
 from ._rollouts import decode
 
 __all__ = ["Block", "JudgeTrainer", "Row"]
@@ -61,6 +62,7 @@ class JudgeTrainer(GRPOTrainer):
         self._drawn: Drawn | None = None
         self._drawn_tokens = self._evaluated = 0
         self._sizes: list[int] = []
+        self._shares = can_share(self.model) and not self.args.gradient_checkpointing
         self._chat = Chat(copy(self.processing_class))
 
     def _tokenize_prompts(self, prompts: list[Any]) -> tuple[list[list[int]], None, dict[str, Any]]:
@@ -190,21 +192,28 @@ class JudgeTrainer(GRPOTrainer):
     def _get_per_token_logps_and_entropies(
         self, model: Any, input_ids: Any, attention_mask: Any, logits_to_keep: int, batch_size: Any = None, **more: Any
     ) -> tuple[Any, Any, Any]:
-        """Do what TRL does on rows of like length at a time, without the columns that are padding in all of them."""
-        widths_B = attention_mask.sum(1)
+        """Do what TRL does on rows of like length at a time, without the work that they share (see `_passes.py`)."""
+        prompt, widths_B = attention_mask.shape[1] - logits_to_keep, attention_mask.sum(1)
         # Sharded models must all make the same passes: there only the padding goes.
         alone = self.accelerator.num_processes == 1
+        share = alone and self._shares and not more.get("compute_aux_loss")
+        if share:
+            widths_B = together(input_ids[:, :prompt], widths_B)
         places = torch.argsort(widths_B, stable=True) if alone else torch.arange(len(widths_B), device=widths_B.device)
         parts, balance = [], []
-        for part in _passes(places, widths_B) if alone else [places]:
+        for part in passes(places, widths_B, PASS) if alone else [places]:
             used_W = attention_mask[part].any(0).nonzero()[:, 0]
             # One column of the completion stays, where all of them are masked as well.
-            left, right = int(used_W[0]), max(int(used_W[-1]) + 1, attention_mask.shape[1] - logits_to_keep + 1)
+            left, right = int(used_W[0]), max(int(used_W[-1]) + 1, prompt + 1)
             padding = attention_mask.shape[1] - right
+            ids, mask = input_ids[part, left:right], attention_mask[part, left:right]
+            with self.accelerator.autocast():
+                shared = after_prompts(model, ids, mask, prompt - left) if share else None
+            if shared is not None:
+                ids, mask = ids[:, prompt - left - 1 :], mask[:, prompt - left - 1 :]
             found = super()._get_per_token_logps_and_entropies(
-                model, input_ids[part, left:right], attention_mask[part, left:right], logits_to_keep - padding,
-                batch_size, **more,
-            )  # fmt: skip
+                shared or model, ids, mask, logits_to_keep - padding, None if shared else batch_size, **more
+            )
             parts.append([None if x is None else torch.nn.functional.pad(x, (0, padding)) for x in found[:2]])
             balance.append(found[2])
         back = torch.argsort(places)
@@ -212,12 +221,3 @@ class JudgeTrainer(GRPOTrainer):
             None if column[0] is None else torch.cat(column)[back] for column in zip(*parts, strict=True)
         )
         return logps, entropies, None if balance[0] is None else torch.stack(balance).mean()
-
-
-def _passes(places: Any, widths_B: Any) -> Iterator[Any]:
-    """Cut places, shortest row first, into passes of about `PASS` tokens."""
-    start = 0
-    for end in range(1, len(places) + 1):
-        if end == len(places) or (end + 1 - start) * int(widths_B[places[end]]) > PASS:
-            yield places[start:end]
-            start = end

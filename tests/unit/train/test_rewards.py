@@ -254,6 +254,19 @@ def test_lenient_does_not_mind_what_is_not_stated_and_strict_does() -> None:
     assert paid(Reward(RmR1(), faithful=True), PAIR, scored) == 1
 
 
+def test_the_wording_that_asks_for_scores_asks_for_all_that_strict_pays() -> None:
+    """Every check that a strict reward makes is named, and what is written by it is paid."""
+    protocol = RmR1(template="own:scored")
+    system, user = protocol.render(EGG, (1, 0)).messages
+    assert [word in system.content for word in ("score 7/10", "<quote_A>", "every criterion", "two steps")] == [
+        True
+    ] * 4
+    assert user.content == RmR1().render(EGG, (1, 0)).messages[1].content
+    scored = HONEST.replace("score 9", "Eight minutes are right, score 9/10").replace("score 1", "no time, score 1/10")
+    assert paid(Reward(protocol, faithful=True), EGG, scored) == 1
+    assert paid(Reward(protocol, faithful=True), EGG, scored.replace("9/10", "1/20")) == -1
+
+
 @pytest.mark.parametrize(
     ("old", "new", "due"),
     [

@@ -144,6 +144,47 @@ def test_passes_of_like_length_give_the_same_log_probabilities(base, tokenizer, 
     assert torch.allclose(entropies[used], plain[1][used], atol=1e-5)
 
 
+def test_a_prompt_read_once_gives_the_same_log_probabilities_and_gradients(base, tokenizer, tmp_path, monkeypatch):
+    """Groups of unlike size whose rows are mixed, with padding on both sides; one prompt stands alone."""
+    trainer = trainer_of(base, tokenizer, tmp_path)
+    generator = torch.Generator().manual_seed(1)
+    prompts, group = torch.randint(6, 40, (4, 12), generator=generator), torch.tensor([0, 1, 2, 1, 0, 1, 3, 0, 2])
+    ids = torch.cat([prompts[group], torch.randint(6, 40, (9, 8), generator=generator)], 1)
+    mask = torch.ones_like(ids)
+    for row, right in enumerate([0, 3, 8, 1, 7, 5, 2, 0, 4]):
+        mask[row, : [0, 9, 5, 2][group[row]]] = 0
+        mask[row, 20 - right :] = 0
+
+    def scored(shares):
+        trainer._shares = shares
+        logps, entropies, _ = trainer._get_per_token_logps_and_entropies(
+            trainer.model, ids, mask, 8, compute_entropy=True
+        )
+        trainer.model.zero_grad()
+        (logps * mask[:, 12:] * torch.arange(9)[:, None]).sum().backward()
+        return logps, entropies, [weight.grad.clone() for weight in trainer.model.parameters()]
+
+    read = []
+    monkeypatch.setattr(type(trainer.model.base_model), "forward", counted(type(trainer.model.base_model), read))
+    once = scored(True)
+    assert sum(read) < 0.75 * ids.numel()
+    each, used = scored(False), mask[:, 12:].bool()
+    assert torch.allclose(once[0][used], each[0][used], atol=1e-5)
+    assert torch.allclose(once[1][used], each[1][used], atol=1e-5)
+    assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(once[2], each[2], strict=True))
+
+
+def counted(kind, read):
+    """Note the number of tokens of every call."""
+    forward = kind.forward
+
+    def noted(self, input_ids=None, **more):
+        read.append(input_ids.numel())
+        return forward(self, input_ids=input_ids, **more)
+
+    return noted
+
+
 # ---- rows
 
 
