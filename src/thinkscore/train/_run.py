@@ -176,17 +176,25 @@ def begin(out: Path, recipe: Mapping[str, object]) -> str | None:
     text = json.dumps(recipe, indent=2, default=_recorded, sort_keys=True) + "\n"
     file = out / "recipe.json"
     if file.is_file():
-        if file.read_text() != text:
+        if file.read_text() == text:
+            return _last_checkpoint(out / "trainer")
+        if not _untouched(out):
             raise BadInput(f"{out} holds a run with other settings or data (compare {file}); give another --out, or "
                            "delete it to start anew")  # fmt: skip
-        return _last_checkpoint(out / "trainer")
-    if out.exists() and any(item.name != "recipe.partial" for item in out.iterdir()) and not file.is_file():
+    elif out.exists() and any(item.name != "recipe.partial" for item in out.iterdir()):
         raise BadInput(f"{out} is no empty folder and holds no run; give another --out")
     out.mkdir(parents=True, exist_ok=True)
     if int(os.environ.get("RANK", "0")) == 0:
         file.with_suffix(".partial").write_text(text)
         file.with_suffix(".partial").replace(file)  # at once: other processes may be looking
     return None
+
+
+def _untouched(out: Path) -> bool:
+    """Tell whether a claim is all that OUT holds: no server answered, so no journal has a manifest yet."""
+    names = [item.name for item in out.iterdir()]
+    begun = any(name.endswith(".manifest.json") for name in names)
+    return not begun and all(name.startswith("recipe.") or ".journal" in name for name in names)
 
 
 def _last_checkpoint(folder: Path) -> str | None:

@@ -79,9 +79,9 @@ def pairs(cases: Iterable[Case], reader: _head.Reader, refused: _head.Refused) -
     for case in cases:
         rows = _rows(case, reader)
         gold = case.gold
-        if isinstance(rows, str) or gold is None or len(set(gold)) < 2:
-            lacking = "without gold" if gold is None else "with equal gold for all candidates"
-            refused.add(rows if isinstance(rows, str) else lacking, case.id)
+        lacking = rows if isinstance(rows, str) else _unlearnable(case)
+        if isinstance(rows, str) or gold is None or lacking:
+            refused.add(lacking, case.id)
             continue
         start, places = len(found.rows), range(len(rows))
         found.rows.extend(rows)
@@ -89,6 +89,16 @@ def pairs(cases: Iterable[Case], reader: _head.Reader, refused: _head.Refused) -
             Pair(start + i, start + k, gold[i] - gold[k]) for i in places for k in places if gold[i] > gold[k]
         )
     return found
+
+
+def _unlearnable(case: Case) -> str:
+    """Say why a case tells nothing of what is better; "" if it does."""
+    if case.gold is None:
+        return "without gold"
+    if len(set(case.gold)) < 2:
+        return "with equal gold for all candidates"
+    both = set(zip(case.candidates, case.gold, strict=True))
+    return "with one text at two golds" if len(set(case.candidates)) < len(both) else ""
 
 
 def _rows(case: Case, reader: _head.Reader) -> list[array[int]] | str:

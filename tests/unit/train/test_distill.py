@@ -9,7 +9,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from thinkscore.engines.embedded import Embedded
-from thinkscore.errors import BadInput, ThinkscoreError
+from thinkscore.errors import BadInput, EngineUnavailable, ThinkscoreError
 from thinkscore.judge import make_protocol
 from thinkscore.lab import world
 from thinkscore.train import _lab_rows, _sft, _trainer, distill, lab_judge
@@ -163,6 +163,18 @@ def test_training_goes_on_from_any_folder_and_lowers_the_loss_on_what_it_sees(tr
     assert again[:-1] == done[:-1], "a finished folder is left as it is"
     with pytest.raises(BadInput, match="other settings or data"):
         distill.distill(trained, rows[1:], tmp_path / "more", settings, muon_lr=0.02)
+
+
+def test_a_teacher_that_never_answered_has_claimed_nothing(trained, tmp_path):
+    cases = [world.make_case(8, "train", i) for i in range(4)]
+    gone = Synthesis(method="rejection", teacher="http://127.0.0.1:9/v1?model=x")
+    with pytest.raises(EngineUnavailable, match="no server answers"):
+        distill.teach(trained, cases, tmp_path / "out", STILL, gone, only_traces=True)
+    there = Synthesis(method="rejection", teacher="oracle:", drop_easy=False)
+    distill.teach(trained, cases, tmp_path / "out", STILL, there, only_traces=True)
+    assert (tmp_path / "out" / "traces.jsonl").read_text()
+    with pytest.raises(BadInput, match="other settings or data"):
+        distill.teach(trained, cases, tmp_path / "out", STILL, gone, only_traces=True)
 
 
 def test_traces_that_are_too_long_or_empty_are_left_out_and_counted(trained, tmp_path):

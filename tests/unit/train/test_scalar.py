@@ -137,6 +137,7 @@ def broken(**changes: object) -> Case:
         (broken(gold=None), "without gold"),
         (broken(gold=(2.0, 2.0)), "equal gold"),
         (broken(candidates=("the sky", " ")), "empty candidate"),
+        (broken(candidates=("tea", "tea")), "one text at two golds"),
         (broken(candidates=("Faust", "Goethe")), "vocabulary"),
         (broken(candidates=("tea " * 600, "tea")), "longer than 512 tokens"),
     ],
