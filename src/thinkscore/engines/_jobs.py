@@ -1,6 +1,6 @@
 """What the embedded engine asks of a worker process: case -> prompt -> ENGINE (drawing tokens) -> completion.
 
-A `Group` decodes up to `ROWS` samples in step, a `Score` reads a given continuation. Both are plain data with a
+A `Group` decodes up to `ROWS` samples in step, a `Score` reads given continuations. Both are plain data with a
 `run`, and what a sample becomes depends on its own tokens, seed and row only: a group always computes all `ROWS`
 rows (the rest repeat a live one), because a matrix product of another height may round differently.
 
@@ -80,17 +80,28 @@ class Group(NamedTuple):
 
 
 class Score(NamedTuple):
-    """The log-probability of a continuation."""
+    """The log-probabilities of continuations of one prompt, which is read once."""
 
     prompt: tuple[int, ...]
-    continuation: tuple[int, ...]
+    continuations: list[tuple[int, ...]]
 
-    def run(self, decoder: Decoder) -> float:
-        """Sum the natural log-probabilities of the continuation's tokens after the prompt."""
-        logits_TV = decoder.logits(self.prompt + self.continuation)[len(self.prompt) - 1 : -1].astype(np.float64)
-        logits_TV -= logits_TV.max(-1, keepdims=True)
-        chosen_T = logits_TV[np.arange(len(self.continuation)), list(self.continuation)]
-        return float((chosen_T - np.log(np.exp(logits_TV).sum(-1))).sum())
+    def run(self, decoder: Decoder) -> list[float]:
+        """Sum the natural log-probabilities of each continuation's tokens after the prompt."""
+        read, longest = decoder.prefill(self.prompt), max(map(len, self.continuations))
+        rows = np.arange(len(self.continuations))
+        tokens_TR = np.zeros((longest, len(rows)), np.intp)
+        said_TR = np.zeros((longest, len(rows)), bool)
+        for row, continuation in enumerate(self.continuations):
+            tokens_TR[: len(continuation), row], said_TR[: len(continuation), row] = continuation, True
+        cache, logits_RV = Rows([read] * len(rows), longest), np.tile(read.logits_V, (len(rows), 1))
+        totals_R = np.zeros(len(rows))
+        for t in range(longest):
+            if t:
+                logits_RV = decoder.step(tokens_TR[t - 1], cache)
+            scores_RV = logits_RV.astype(np.float64)
+            scores_RV -= scores_RV.max(-1, keepdims=True)
+            totals_R += said_TR[t] * (scores_RV[rows, tokens_TR[t]] - np.log(np.exp(scores_RV).sum(-1)))
+        return totals_R.tolist()
 
 
 class Values(NamedTuple):

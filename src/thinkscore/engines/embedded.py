@@ -88,13 +88,17 @@ class Embedded(Engine):
         Raises `BadInput` for text outside the vocabulary or beyond the model's length.
         """
         self._need(scalar=False)
-        pairs = zip(prompts, continuations, strict=True)
-        jobs = await asyncio.to_thread(lambda: [self._score(prompt, text) for prompt, text in pairs])
-        results = await self._run(jobs)
-        for result in results:
+        asked = await asyncio.to_thread(lambda: list(map(self._heard, prompts, continuations)))
+        places: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for place, (head, _) in enumerate(asked):
+            places[head].append(place)
+        jobs = [Score(head, [asked[place][1] for place in told]) for head, told in places.items()]
+        found: dict[int, float] = {}
+        for told, result in zip(places.values(), await self._run(jobs), strict=True):
             if isinstance(result, BaseException):
                 raise result
-        return results
+            found |= zip(told, result, strict=True)
+        return [found[place] for place in range(len(asked))]
 
     async def values(self, conversations: Sequence[Sequence[Message]]) -> list[float | Failure]:
         """Score whole conversations with the scalar head; one that the model cannot read is a `Failure`.
@@ -203,17 +207,17 @@ class Embedded(Engine):
             raise _outside([text[max(0, at - 10) : at + 10]])
         return ids
 
-    def _score(self, prompt: Prompt, continuation: str) -> Score:
+    def _heard(self, prompt: Prompt, continuation: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return the tokens of a prompt and of what is to come after it. Raises `BadInput`."""
         head = self._read(prompt.messages, prompt.prefill)
         whole = self._encode(self._tokens.render(prompt.messages) + prompt.prefill + continuation)
         if whole[: len(head)] != head:
             raise BadInput(
                 f"{continuation!r} cannot be scored after {prompt.prefill[-40:]!r}: it changes the last token"
             )
-        score = Score(head, whole[len(head) :])
-        if sum(map(len, score)) > self._positions:
-            raise BadInput(f"too long: {sum(map(len, score))} tokens; the embedded judge reads {self._positions}")
-        return score
+        if len(whole) > self._positions:
+            raise BadInput(f"too long: {len(whole)} tokens; the embedded judge reads {self._positions}")
+        return head, whole[len(head) :]
 
     def _completion(self, prompt: Prompt, row: Row, sample: Sample) -> Completion:
         written = sample.tokens[:-1] if sample.ended else sample.tokens
