@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 from ..errors import ThinkscoreError
 from ..types import Failure, Sampling
 
-__all__ = ["Batches", "Row"]
+__all__ = ["Batches", "Row", "Score"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -24,6 +24,14 @@ class Row(NamedTuple):
     """Of its own random numbers, one per token."""
     room: int
     """Most tokens to draw."""
+
+
+class Score(NamedTuple):
+    """The log-probability of a continuation, to be read off."""
+
+    prompt: tuple[int, ...]
+    """Token ids."""
+    continuation: tuple[int, ...]
 
 
 class Batches:

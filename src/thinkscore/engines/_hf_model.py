@@ -20,12 +20,12 @@ import torch
 import transformers
 
 from ..errors import BadInput, EngineUnavailable, ThinkscoreError, require
-from ._hf_batches import Row
+from ._hf_batches import Row, Score
 from ._hf_draw import Sampler
 from ._hf_files import fingerprint, first_line, look_for
 from ._hf_options import Options
 from ._hf_text import Chat
-from ._jobs import Sample, Score
+from ._jobs import Sample
 
 __all__ = ["Model"]
 

@@ -1,6 +1,6 @@
 """What the embedded engine asks of a worker process: case -> prompt -> ENGINE (drawing tokens) -> completion.
 
-A `Group` decodes up to `ROWS` samples in step, a `Score` reads given continuations. Both are plain data with a
+A `Group` decodes up to `ROWS` samples in step, `Scores` reads given continuations. Both are plain data with a
 `run`, and what a sample becomes depends on its own tokens, seed and row only: a group always computes all `ROWS`
 rows (the rest repeat a live one), because a matrix product of another height may round differently.
 
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ._decoder import Decoder, Floats, Rows
 
-__all__ = ["ROWS", "Group", "Row", "Sample", "Score", "Values", "draw"]
+__all__ = ["ROWS", "Group", "Row", "Sample", "Scores", "Values", "draw"]
 
 ROWS = 8
 """Rows of every decode step."""
@@ -79,7 +79,7 @@ class Group(NamedTuple):
         return [_sample(tokens_TR[:, place], logprobs_TR[:, place], is_end_V) for place in live]
 
 
-class Score(NamedTuple):
+class Scores(NamedTuple):
     """The log-probabilities of continuations of one prompt, which is read once."""
 
     prompt: tuple[int, ...]

@@ -22,7 +22,7 @@ from ..errors import BadInput, EngineUnavailable, ThinkscoreError
 from ..types import Completion, Failure, Message, Prompt, Sampling, Usage
 from ._base import Engine
 from ._decoder import Config
-from ._jobs import ROWS, Group, Row, Sample, Score, Values
+from ._jobs import ROWS, Group, Row, Sample, Scores, Values
 from ._pool import Job, Pool
 from ._tokens import Tokens, chat_template
 
@@ -92,7 +92,7 @@ class Embedded(Engine):
         places: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for place, (head, _) in enumerate(asked):
             places[head].append(place)
-        jobs = [Score(head, [asked[place][1] for place in told]) for head, told in places.items()]
+        jobs = [Scores(head, [asked[place][1] for place in told]) for head, told in places.items()]
         found: dict[int, float] = {}
         for told, result in zip(places.values(), await self._run(jobs), strict=True):
             if isinstance(result, BaseException):

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, TypeVar
 from ..errors import BadInput, EngineUnavailable, require
 from ..types import Completion, Failure, Message, Prompt, Usage
 from ._base import Announce, Deliver, Engine
-from ._hf_batches import Batches, Row
+from ._hf_batches import Batches, Row, Score
 from ._hf_options import Options
-from ._jobs import Sample, Score
+from ._jobs import Sample
 
 if TYPE_CHECKING:
     from ._hf_model import Model

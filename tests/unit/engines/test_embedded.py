@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from thinkscore.engines._decoder import Config, Decoder
-from thinkscore.engines._jobs import ROWS, Group, Row, Score, draw
+from thinkscore.engines._jobs import ROWS, Group, Row, Scores, draw
 from thinkscore.engines._tokens import Tokens
 from thinkscore.engines.embedded import Embedded
 from thinkscore.errors import BadInput, EngineUnavailable
@@ -82,7 +82,7 @@ def test_decoding_agrees_with_reading(pair: tuple[Decoder, Any], ids: list[int],
         np.testing.assert_allclose(sample.logprobs, expected, atol=1e-4)
         parts = [tuple(sample.tokens[:n]) for n in (len(sample.tokens), 1, 0)]
         sums = [expected.sum(), expected[0], 0]
-        np.testing.assert_allclose(Score(row.prompt, parts).run(ours), sums, atol=1e-3)
+        np.testing.assert_allclose(Scores(row.prompt, parts).run(ours), sums, atol=1e-3)
 
 
 def test_greedy_text_is_that_of_transformers(folder: Path, theirs: Any) -> None:
