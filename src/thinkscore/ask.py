@@ -135,7 +135,7 @@ class Asker:
             msgspec.structs.replace(base, prefill=one.prefill, continuations=tuple(one.continuations.values()))
             for one in readings
         ]
-        answers = await self._complete(prompts)
+        answers = await self.complete(prompts)
         cost = sum((answer.usage for answer in answers), verdict.looked or Usage())
         if not answers or any(answer.finish == "error" for answer in answers):
             return msgspec.structs.replace(verdict, looked=cost)
@@ -144,7 +144,7 @@ class Asker:
 
     async def _ask(self, case: Case, asks: Sequence[Ask], cut: int = 0) -> list[Verdict]:
         prompts = self._prompts(case, asks, cut)
-        answers = iter(await self._complete([prompt for prompt in prompts if isinstance(prompt, Prompt)]))
+        answers = iter(await self.complete([prompt for prompt in prompts if isinstance(prompt, Prompt)]))
         return [self._parse(next(answers), p) if isinstance(p, Prompt) else p for p in prompts]
 
     def _prompts(self, case: Case, asks: Sequence[Ask], cut: int) -> list[Prompt | Verdict]:
@@ -190,7 +190,7 @@ class Asker:
             prompt = msgspec.structs.replace(prompt, order=completion.order)
         return self.protocol.parse(completion, prompt)
 
-    async def _complete(self, prompts: Sequence[Prompt]) -> list[Completion]:
+    async def complete(self, prompts: Sequence[Prompt]) -> list[Completion]:
         """Return one completion per prompt: from the journal, from a call that is under way, or from a new one."""
         calls = [Call.of(prompt, self.engine.identity) for prompt in prompts]
         answers = self.journal.lookup([call.key for call in calls])
@@ -217,8 +217,9 @@ class Asker:
             else:
                 unit.append(_Waiting(call, [answer]))
                 self._waiting[call.key] = unit[-1]
-        self._queue.append(unit)
-        self._soon()
+        if unit:
+            self._queue.append(unit)
+            self._soon()
         return answers
 
     def _soon(self) -> None:
@@ -239,9 +240,11 @@ class Asker:
                 break  # the budget is reserved for what is under way; what that leaves is known when it lands
 
     def _take(self) -> list[_Waiting]:
-        """Take calls for one batch from the queue; those of one case stay together."""
+        """Take calls of one kind for one batch from the queue; those of one case stay together."""
         batch: list[_Waiting] = []
         while self._queue and (not batch or len(batch) + len(self._queue[0]) <= self.engine.batch):
+            if batch and batch[0].call.request.kind != self._queue[0][0].call.request.kind:
+                break
             unit = [waiting for waiting in self._queue[0] if waiting.wanted()]
             if self.budget.reserve([waiting.call.prompt for waiting in unit]):
                 batch += unit

@@ -358,3 +358,34 @@ def test_an_answer_that_comes_after_its_engine_broke_off_is_kept_and_blocks_noth
     assert first.outcome == Winner(0)
     assert isinstance(refused.outcome, Failure) and "budget" in refused.outcome.detail
     assert len(list(read_journal(tmp_path / "j"))) == 1
+
+
+class Reader(Double):
+    """Gives log-probabilities too: the second place is the likely one."""
+
+    batch = 64
+
+    async def logprobs(self, prompts: Sequence[Prompt], continuations: Sequence[str]) -> list[float]:
+        assert all(prompt.continuations for prompt in prompts)
+        return [-0.1 if "B" in text else -2.4 for text in continuations]
+
+    async def generate(self, prompts: Sequence[Prompt]) -> list[Completion]:
+        assert not any(prompt.continuations for prompt in prompts)
+        return await super().generate(prompts)
+
+
+def test_what_is_read_and_what_is_written_are_different_calls_of_the_engine() -> None:
+    """Cases at different points of their strategies share batches, but never one with calls of another kind."""
+
+    async def use(asker: Asker) -> list[Verdict]:
+        verdicts = await asker.ask(case("a"), [Ask((0, 1), 0)])
+        found = await asyncio.gather(
+            asker.ask(case("b"), [Ask((0, 1), 0)]),
+            asker.read(case("a"), verdicts),
+            asker.ask(case("c"), [Ask((0, 1), 0)]),
+        )
+        return [verdict for part in found for verdict in part]
+
+    first, read, last = with_asker(Reader(), use)
+    assert first.outcome == last.outcome == Winner(0)
+    assert read.expected is not None and read.expected[1] > 0.9

@@ -16,6 +16,7 @@ __all__ = [
     "LEVELS",
     "MARKS",
     "OOD_LEVELS",
+    "REPLIES",
     "RUBRIC",
     "SAID",
     "SCORES",
@@ -35,7 +36,7 @@ __all__ = [
 LEVELS: tuple[int, ...] = (1, 2)
 OOD_LEVELS: tuple[int, ...] = (3,)
 
-_REPLIES = {
+REPLIES = {
     "help": ("Here is how to {action}: get the tools and take it step by step.", "Here is how: take it step by step."),
     "hint": ("I can only give a hint: get the tools.", "I only give a hint here: take it step by step."),
     "decline": ("I cannot help with that.", "I am sorry, but I cannot help with that."),
@@ -98,14 +99,14 @@ def read(question: str) -> Facts | None:
 
 def answers(facts: Facts, n: int, rng: random.Random) -> list[str]:
     """Draw kinds of reply; different ones as long as there are any."""
-    kinds = list(_REPLIES)
+    kinds = list(REPLIES)
     rng.shuffle(kinds)
     return (kinds * (1 + n // len(kinds)))[:n]
 
 
 def say(facts: Facts, answer: str, rng: random.Random) -> str:
     """Tell a reply of this kind."""
-    return rng.choice(_REPLIES[answer]).format(action=facts.action)
+    return rng.choice(REPLIES[answer]).format(action=facts.action)
 
 
 def hear(facts: Facts, reply: str) -> str | None:
