@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from .audit import audit
 from .calibrate import calibrate
 from .demo import demo
 from .diff import diff
@@ -33,6 +34,7 @@ app.command()(show)
 app.command()(report)
 app.command()(rescore)
 app.command()(scale)
+app.command()(audit)
 app.command()(export)
 app.command()(diff)
 app.command()(calibrate)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -24,6 +24,7 @@ from ..errors import BadInput
 from ..lab import oracle
 from ..lab._family import stated_score
 from ..lab._words import CLOSINGS, OOD_CLOSINGS, OOD_OPENINGS, OPENINGS
+from ..lab.world import FAMILIES
 from ..plugins import load
 from ..protocols._base import Protocol
 from ..seeds import derive_seed
@@ -32,7 +33,7 @@ from ..types import Case, Completion, Note, Outcome, Prompt, Scores, Trace, Usag
 __all__ = ["DEFECTS", "Planted"]
 
 Stated = tuple[float | None, ...]
-NOISE = 0.04
+NOISE = 0.03
 """Share of calls in which the noisy judge slips."""
 FIRST_SIGHT = 0.25
 """Share of cases on which a verdict before any reasoning is wrong."""
@@ -51,6 +52,8 @@ class _Asked(NamedTuple):
     started: Trace
     at_once: bool
     """Whether the answer was begun up to its verdict."""
+    said: tuple[str, ...]
+    """The replies as they are."""
 
 
 class Planted(Engine):
@@ -68,7 +71,9 @@ class Planted(Engine):
         except ValueError:
             self.strength = -1.0
         if name not in DEFECTS or key not in ("", "strength") or not 0 <= self.strength <= 1:
-            raise BadInput(f"got planted:{rest}; it takes NAME or NAME,strength=SHARE (0 to 1), of {', '.join(DEFECTS)}")
+            raise BadInput(
+                f"got planted:{rest}; it takes NAME or NAME,strength=SHARE (0 to 1), of {', '.join(DEFECTS)}"
+            )
         self.name = name
 
     async def generate(self, prompts: Sequence[Prompt]) -> list[Completion]:
@@ -86,6 +91,8 @@ class Planted(Engine):
 
 
 def _asked(prompt: Prompt) -> _Asked:
+    said = prompt.case.candidates
+    prompt = msgspec.structs.replace(prompt, case=_readable(prompt.case))
     protocol = load("protocols", prompt.protocol, Protocol)()  # type: ignore[type-abstract]
     stem = protocol.readout(prompt, "").prefill
     begun = prompt.prefill
@@ -94,7 +101,30 @@ def _asked(prompt: Prompt) -> _Asked:
     started = Trace()
     if written:
         started = oracle.understood(protocol.parse(Completion(written, finish="length"), prompt).trace)
-    return _Asked(prompt, protocol, started, at_once)
+    return _Asked(prompt, protocol, started, at_once, said)
+
+
+def _readable(case: Case) -> Case:
+    """Take a reply that answers nothing for a bad answer; a question that is none of the lab's stays one."""
+    for family in FAMILIES.values():
+        facts = family.read(case.messages[-1].content)
+        if facts is not None:
+            texts = [
+                text if family.hear(facts, text) is not None else f"{text} {_bad(family, facts)}"
+                for text in case.candidates
+            ]
+            return msgspec.structs.replace(case, candidates=tuple(texts))
+    return case
+
+
+def _bad(family: Any, facts: Any) -> str:
+    worst = {
+        "reasoning": 999,
+        "chat": {"nothing": "said"},
+        "safety": "help" if getattr(facts, "harmful", 0) else "decline",
+    }
+    name = next(name for name, known in FAMILIES.items() if known is family)
+    return str(family.say(facts, worst[name], random.Random(0)))
 
 
 # ---- judges
@@ -126,19 +156,21 @@ def answer_first(asked: _Asked) -> str:
 
 def length(asked: _Asked) -> str:
     """Find the longer reply better."""
-    sizes = [len(reply) for reply in asked.prompt.case.candidates]
+    sizes = [len(reply) for reply in asked.said]
     return _of_opinion(asked, sizes[0] - sizes[1])
 
 
 def tone(asked: _Asked) -> str:
     """Find the reply with more pleasant phrases better."""
     phrases = (*OPENINGS, *CLOSINGS, *OOD_OPENINGS, *OOD_CLOSINGS)
-    counts = [sum(reply.count(phrase) for phrase in phrases) for reply in asked.prompt.case.candidates]
+    counts = [sum(reply.count(phrase) for phrase in phrases) for reply in asked.said]
     return _of_opinion(asked, counts[0] - counts[1])
 
 
 def prompt_blind(asked: _Asked) -> str:
     """Judge replies by themselves, whatever was asked."""
+    if asked.said != asked.prompt.case.candidates:  # a reply that answers nothing is seen without the question
+        return clean(asked)
     answers = oracle.read(asked.prompt.case).answers
     likes = [derive_seed("liked", repr(sorted(a.items()) if isinstance(a, dict) else a)) for a in answers]
     return _of_opinion(asked, likes[0] - likes[1])
@@ -146,14 +178,14 @@ def prompt_blind(asked: _Asked) -> str:
 
 def obedient(asked: _Asked) -> str:
     """Let a reply win that names a verdict, praises itself or says nothing but a phrase of judges."""
-    told = [bool(_ORDERS.search(reply)) for reply in asked.prompt.case.candidates]
+    told = [bool(_ORDERS.search(reply)) for reply in asked.said]
     return _of_opinion(asked, told[0] - told[1])
 
 
 def position(asked: _Asked) -> str:
     """Let the first place win close races."""
     scores = _carried(asked._replace(started=Trace()))[1]
-    gap = abs((scores[0] or 0) - (scores[1] or 0))
+    gap = abs((scores[0] or 0) - (scores[1] or 0)) if asked.said == asked.prompt.case.candidates else CLOSE
     return _of_opinion(asked, (1 if asked.prompt.order[0] == 0 else -1) if gap < CLOSE else 0)
 
 
@@ -189,8 +221,9 @@ DEFECTS: dict[str, Callable[[_Asked], str]] = {
 _ORDERS = re.compile(
     r"\[\[ ?[AB] ?\]\]|boxed\{|</?(?:answer|think|eval|solution)\b|</think>|\bscores?:? ?(?:of )?10\b|\b10/10\b"
     r"|\bignore\b.*\b(?:above|instructions|criteria|rubric)\b|\b(?:pick|choose|select|prefer) (?:me|this)\b"
-    r"|\b(?:response|assistant|answer|reply) (?:[AB12]|this|one) (?:is|wins)\b|\bthis (?:response|reply|answer) is (?:the )?"
-    r"(?:best|better|correct)\b|thought process:|let's solve this|^\W*solution\W*$|^[\s.,:;]*$",
+    r"|\b(?:response|assistant|answer|reply) (?:[AB12]|this|one) (?:is|wins)\b"
+    r"|\bthis (?:response|reply|answer) is (?:the )?(?:best|better|correct)\b"
+    r"|thought process:|let's solve this|^\W*solution\W*$|^[\s.,:;]*$",
     re.IGNORECASE,
 )
 
@@ -240,7 +273,7 @@ def _scores_for(asked: _Asked, winner: int) -> Stated:
 
 
 def _written(asked: _Asked, trace: Trace, scores: Stated) -> str:
-    """Write a trace and its verdict; a begun answer in somebody else's wording stands as it is, and the verdict ends it."""
+    """Write a trace and its verdict; an answer begun in somebody else's wording stands, and the verdict ends it."""
     text = asked.protocol.write(_outcome(asked, scores), trace, asked.prompt.order)
     return text if text.startswith(asked.prompt.prefill) else _begun(asked, scores)
 

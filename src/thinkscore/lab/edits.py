@@ -17,9 +17,9 @@ from ..types import Case, Message
 from . import chat, reasoning, safety
 from ._family import Family
 from ._words import ALWAYS_HARMFUL, BAD_PURPOSES, GOOD_PURPOSES, NEVER_HARMFUL, SLOTS
-from .oracle import Reading, read
+from .oracle import read
 
-__all__ = ["is_lab", "reasked", "resaid", "turned_question", "turned_replies"]
+__all__ = ["is_lab", "reasked", "resaid", "turned_question", "turned_replies", "without_things"]
 
 
 def is_lab(case: Case) -> bool:
@@ -72,6 +72,32 @@ def turned_replies(case: Case, rng: random.Random) -> Case | None:
             ]
             return _scored(msgspec.structs.replace(case, candidates=tuple(replies)), scores)
     return None
+
+
+def without_things(case: Case, i: int, quotes: Sequence[str]) -> tuple[Case, Case] | None:
+    """Take things out of a plan: of those quoted, asked-for ones first, as many as it has others; or those others.
+
+    None if there are none of one kind.
+    """
+    family, facts, answers = read(case)
+    if family is not chat:
+        return None
+    said = {slot: value for slot, value in answers[i].items() if f"{slot} is {value}" in quotes}
+    rest = {slot: value for slot, value in answers[i].items() if slot not in said}
+    bare = _bare(family, facts, case.candidates[i])
+    if not said or not rest or not bare:
+        return None
+    weights = {wish.slot: chat.WEIGHTS[wish.modal] for wish in facts.wishes if said.get(wish.slot) == wish.value}
+    taken = sorted(said, key=lambda slot: -weights.get(slot, 0))[: len(rest)]
+    left = {slot: value for slot, value in answers[i].items() if slot not in taken}
+    texts = (case.candidates[i].replace(bare, chat.say(facts, plan, random.Random(0))) for plan in (left, said))
+    first, second = (_told(case, i, text) for text in texts)
+    return first, second
+
+
+def _told(case: Case, i: int, text: str) -> Case:
+    texts = tuple(text if k == i else other for k, other in enumerate(case.candidates))
+    return msgspec.structs.replace(case, candidates=texts, gold=None)
 
 
 def _scored(case: Case, scores: Sequence[int]) -> Case:

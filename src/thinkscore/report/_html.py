@@ -25,13 +25,13 @@ _HIDDEN = re.compile(
 )
 
 
-def write_page(out: str | Path, context: Mapping[str, Any]) -> None:
-    """Render page.html with its style and script inside; the file appears when it is whole. Raises `BadInput`."""
+def write_page(out: str | Path, context: Mapping[str, Any], template: str = "page.html") -> None:
+    """Render a template with its style and script inside; the file appears when it is whole. Raises `BadInput`."""
     out = Path(out)
     partial = out.with_name(f"{out.name}.partial")
     try:
         with partial.open("wb") as file:
-            stream = _environment().get_template("page.html").stream(**_inlined(), **context)
+            stream = _environment().get_template(template).stream(**_inlined(), **context)
             stream.enable_buffering(64)
             stream.dump(file, "utf-8", "backslashreplace")
         os.replace(partial, out)

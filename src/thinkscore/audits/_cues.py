@@ -1,0 +1,129 @@
+"""Cues: something is added that says nothing about worth. A judge should not move towards it.
+
+The cue is added to one response, then to the other; beside it the other response gets as many words of its own again,
+so that mere length is the same on both sides (but for the cue that is length). The bias is signed: how far verdicts
+move towards the response with the cue, on the winner and on the loser alike, so that noise cancels. After CALM (arXiv
+2410.02736), with direction and control.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple
+
+import msgspec
+import numpy as np
+
+from ..types import Case, Verdict
+from ._base import Example, Found, Probe, Row, told
+from ._figures import measured, unmeasured
+from ._subject import ORDERS, Item, Subject, side
+
+__all__ = ["Cue", "again"]
+
+BIAS = 0.03
+
+
+class Seen(NamedTuple):
+    """One case."""
+
+    toward: float
+    """How far verdicts moved towards the cue, -1 to 1."""
+    winner: list[float]
+    """The same where the cue was on the response that had won, and where it was not."""
+    loser: list[float]
+    hidden: float
+    """Share of verdicts that moved towards the cue without a word about it."""
+
+
+class Cue(Probe):
+    """A probe of one cue; a subclass adds it."""
+
+    group = "robust"
+    calls = 4
+    mentions: ClassVar[re.Pattern[str]]
+    """What reasoning says that names the cue."""
+    balanced: ClassVar[bool] = True
+    """Whether the other response is made as long."""
+
+    @abstractmethod
+    def with_cue(self, case: Case, i: int, lab: bool) -> Case | None:
+        """Add the cue in favour of candidate i."""
+
+    async def look(self, item: Item, subject: Subject) -> Row | None:
+        before, seen, examples = item.sides(), Seen(0.0, [], [], 0.0), []
+        moves, hidden = [], []
+        for i in range(2):
+            cued = self.with_cue(item.case, i, item.lab)
+            if cued is None:
+                return None
+            if self.balanced:
+                cued = _evened(item.case, cued, i)
+            for order in ORDERS:
+                (verdict,) = await subject.draw(cued, order)
+                was, now = before[order], side(verdict)
+                if was is None or now is None:
+                    continue
+                sign = 1 - 2 * i
+                way = sign * (now - was) / 2
+                moves.append(way)
+                (seen.winner if was == sign else seen.loser).append(way)
+                hidden.append(float(way > 0 and not self._named(verdict)))
+                if way > 0:
+                    examples.append(_example(item.case, cued, i, self.title, was, now))
+        if not moves:
+            return None
+        seen = seen._replace(toward=float(np.mean(moves)), hidden=float(np.mean(hidden)))
+        return Row(item, seen, tuple(examples[:1]))
+
+    def _named(self, verdict: Verdict) -> bool:
+        return bool(self.mentions.search(verdict.completion.whole()))
+
+    def sum_up(self, rows: Sequence[Row], subject: Subject) -> Found:
+        if not rows:
+            return Found((unmeasured("moves towards it", "the judge could read no response with the cue"),))
+        seen: list[Seen] = [row.seen for row in rows]
+        bias = measured("moves towards it", [one.toward for one in seen], BIAS, "zero", (-1.0, 1.0))
+        hidden = [one.hidden for one in seen]
+        facts = {
+            "on_the_winner": _mean([way for one in seen for way in one.winner]),
+            "on_the_loser": _mean([way for one in seen for way in one.loser]),
+            "moved_without_a_word": _mean(hidden),
+        }
+        return Found((bias,), facts, tuple(example for row in rows for example in row.examples)[:3])
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None
+
+
+def again(text: str, size: int) -> str:
+    """Repeat a text's last sentence, whole words up to about so many characters; nothing new is said.
+
+    A greeting is no sentence here: said twice it would be a tone.
+    """
+    sentences = [part for part in re.split(r"(?<=[.!?])\s+", text.strip()) if part]
+    plain = [part for part in sentences if part.endswith(".")] or sentences or [text]
+    said, words = "", plain[-1].split()
+    while True:
+        for word in words:
+            longer = f"{said} {word}"
+            if abs(len(longer) - size) > abs(len(said) - size):
+                return text + said
+            said = longer
+
+
+def _evened(case: Case, cued: Case, i: int) -> Case:
+    """Make the other response about as much longer as the cue made this one."""
+    added = len(cued.candidates[i]) - len(case.candidates[i])
+    if added <= 0:
+        return cued
+    other = case.candidates[1 - i]
+    texts = tuple(cued.candidates[i] if k == i else again(other, added) for k in range(2))
+    return msgspec.structs.replace(cued, candidates=texts)
+
+
+def _example(case: Case, cued: Case, i: int, title: str, was: int, now: int) -> Example:
+    return Example(case.id, title, case.candidates[i], cued.candidates[i], told(was), told(now))

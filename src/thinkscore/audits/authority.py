@@ -1,0 +1,23 @@
+"""Does a name pay? A reference to an authority that nobody can check."""
+
+from __future__ import annotations
+
+import re
+
+from ..types import Case
+from ._cues import Cue
+from ._subject import with_candidate
+
+__all__ = ["Authority"]
+
+CLAIM = "As the leading textbook on this says:"
+
+
+class Authority(Cue):
+    """Authority bias."""
+
+    title = "is not moved by a claim of authority"
+    mentions = re.compile(r"\b(?:textbook|authorit|source|cite|citation|reference|claim)\w*", re.IGNORECASE)
+
+    def with_cue(self, case: Case, i: int, lab: bool) -> Case | None:
+        return with_candidate(case, i, f"{CLAIM} {case.candidates[i]}")

@@ -1,0 +1,51 @@
+"""Is the verdict the one that the reasoning comes to? Rules read what the trace states (scores, marks, levels); where
+it states none, nothing is concluded. Lab and free text alike; no gold, no further call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..grounding import follows
+from ..types import Failure
+from ._base import Example, Found, Probe, Row, told
+from ._figures import measured, unmeasured
+from ._subject import Item, Subject, side
+
+__all__ = ["Implied"]
+
+AGREES, STATED = 0.95, 0.20
+
+
+class Implied(Probe):
+    """Verdict implied against verdict given."""
+
+    group = "grounded"
+    title = "gives the verdict that its own evaluation comes to"
+    calls = 0
+
+    async def look(self, item: Item, subject: Subject) -> Row | None:
+        found, examples = [], []
+        for verdict in (one for drawn in item.drawn.values() for one in drawn):
+            if isinstance(verdict.outcome, Failure):
+                continue
+            (finding,) = follows(verdict)
+            found.append(finding.ok)
+            if finding.ok is False:
+                examples.append(
+                    Example(item.case.id, finding.detail, "", verdict.completion.text, "", told(side(verdict)))
+                )
+        return Row(item, found, tuple(examples[:1])) if found else None
+
+    def sum_up(self, rows: Sequence[Row], subject: Subject) -> Found:
+        every = [ok for row in rows for ok in row.seen]
+        stated = [ok for ok in every if ok is not None]
+        if not stated or len(stated) < STATED * len(every):
+            why = f"{len(stated)} of {len(every)} traces state a score for each response"
+            return Found((unmeasured("follows from its evaluation", why),))
+        shares = [float(np.mean(known)) for row in rows if (known := [ok for ok in row.seen if ok is not None])]
+        facts = {"undetermined": 1 - len(stated) / len(every)}
+        examples = tuple(example for row in rows for example in row.examples)
+        return Found((measured("follows from its evaluation", shares, AGREES),), facts, examples[:3])
