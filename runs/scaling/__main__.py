@@ -70,8 +70,7 @@ def steps(given: argparse.Namespace, sizes: Sizes) -> dict[str, Callable[[Path],
         record("start-test", Where("rm_r1", own, "test", meta, read=True), sizes.pairs)
         record("start-ood", Where("rm_r1", own, "ood", meta), sizes.pairs)
     for split in ("test", "ood"):
-        record(f"rm_r1-{split}", Where("rm_r1", "embedded", split), sizes.pairs)
-        for protocol in ("rrm", "deepseek_grm"):
+        for protocol in ("rm_r1", "rrm", "deepseek_grm"):
             record(f"{protocol}-{split}", Where(protocol, "embedded", split), sizes.others)
     judge = f"embedded:{given.start}" if given.start else "embedded"
     found["best-duels"] = partial(tournaments, "rm_r1", judge, DUELS, sizes)
