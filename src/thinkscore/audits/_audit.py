@@ -21,7 +21,7 @@ from ._base import GROUPS, Example, Found, Group, Probe, Row, worst
 from ._figures import LEAST_CASES, Measure, Status, unmeasured
 from ._subject import Item, Method, Subject
 
-__all__ = ["PROFILES", "Card", "Finding", "Profile", "audit", "expected_calls", "probes_of"]
+__all__ = ["PROFILES", "Card", "Finding", "Profile", "audit", "expected_calls", "finding_of", "probes_of"]
 
 T = TypeVar("T")
 WINDOW = 256
@@ -160,7 +160,7 @@ async def audit(
         {"protocol": asker.protocol.identity(), "model": asker.engine.model, "seed": asker.seed,
          "sampling": msgspec.to_builtins(asker.sampling)},
         name, len(pairs), sum(item.lab for item in subject.items), subject.method, share, why,
-        {probe.id: _finding(probe, found[probe.id], found.get("rerun")) for probe in probes},
+        {probe.id: finding_of(probe, found[probe.id], found.get("rerun")) for probe in probes},
     )  # fmt: skip
 
 
@@ -193,7 +193,8 @@ async def _all(work: Sequence[Any], done: Callable[[int], None]) -> list[Any]:
     return list(await asyncio.gather(*(one(job) for job in work)))
 
 
-def _finding(probe: Probe, found: Found, floor: Found | None) -> Finding:
+def finding_of(probe: Probe, found: Found, floor: Found | None) -> Finding:
+    """Put what a probe found on the card; beside a judge that does not agree with itself it concludes nothing."""
     if probe.noisy and floor is not None and floor.status == "fail":
         found = msgspec.structs.replace(found, measures=tuple(_noisy(one, floor.headline) for one in found.measures))
     shown = found.headline

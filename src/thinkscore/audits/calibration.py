@@ -1,7 +1,8 @@
 """Does its confidence mean anything? Shares of all votes against gold: calibration error, and accuracy at coverage.
 
-ECE over ten bins of equal mass on confidences in [1/2, 1]; the confidence is the smoothed share of the winner's votes,
-(v + 1) / (k + 2). Risk-coverage: cases by falling confidence; AURC is the mean error over all coverages.
+ECE over ten bins of equal mass on confidences in [1/2, 1]. The confidence is the smoothed share of the winner's votes,
+(v + 1) / (k + 2), or the mean of the chances that were read from every verdict, where there are such. Risk-coverage:
+cases by falling confidence; AURC is the mean error over all coverages.
 """
 
 from __future__ import annotations
@@ -39,6 +40,13 @@ class Calibration(Probe):
         sides = [won for drawn in item.drawn.values() for one in drawn if (won := side(one)) is not None]
         if item.better is None or not sides:
             return None
+        read = [one.expected for drawn in item.drawn.values() for one in drawn if one.expected is not None]
+        if len(read) == len(sides) and sum(float(one[0] or 0) + float(one[1] or 0) for one in read) <= len(read) + 1e-6:
+            chance = float(np.mean([one[0] for one in read]))
+            return Row(
+                item,
+                Seen(max(chance, 1 - chance), 0.5 if chance == 0.5 else float((chance > 0.5) == (item.better == 0))),
+            )
         first = sum((1 + won) / 2 for won in sides)
         most = max(first, len(sides) - first)
         right = 0.5 if 2 * first == len(sides) else float((2 * first > len(sides)) == (item.better == 0))

@@ -2,8 +2,8 @@
 
 AOC is the area over the curve of early answers that match the final one (Lanham and others 2023, arXiv 2307.13702):
 high where the verdict hangs on what comes late. Premature confidence (arXiv 2605.24396): the final verdict is held with
-90 % from the start, and nothing moves it by more than 10 points. Both are taken on cases that an independent label calls
-hard, where there is one. Where the judge is right anyway before it has written a word, the cases are too easy to tell.
+90 % from the start, and nothing moves it by more than 10 points. Both are taken on cases that an independent label
+calls hard, where there is one. Where the judge is right anyway before it has written a word, the cases are too easy.
 """
 
 from __future__ import annotations

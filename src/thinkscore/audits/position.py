@@ -21,7 +21,8 @@ EXCESS, FLIPS = 0.05, 0.10
 class Seen(NamedTuple):
     """One case."""
 
-    flipped: float
+    flipped: float | None
+    """None where only one order was judged."""
     noise: float
     first: float
     """Share of verdicts for the first place."""
@@ -37,28 +38,26 @@ class Position(Probe):
     calls = 0
 
     async def look(self, item: Item, subject: Subject) -> Row | None:
-        sides = item.sides()
-        way = moved(sides[ORDERS[0]], sides[ORDERS[1]])
-        if way is None:
-            return None
+        sides = {order: item.sides().get(order) for order in ORDERS}
         places = [(1 + side * (1 - 2 * order[0])) / 2 for order, side in sides.items() if side is not None]
-        gold = None if item.better is None else 1 - 2 * item.better
-        both = None if gold is None else float(all(side == gold for side in sides.values()))
-        example = Example(
-            item.case.id, "the order of the two", "\n---\n".join(item.case.candidates),
-            "\n---\n".join(item.case.candidates[::-1]), told(sides[ORDERS[0]]), told(sides[ORDERS[1]]),
-        )  # fmt: skip
+        if not places:
+            return None
+        way, gold = moved(*sides.values()), None if item.better is None else 1 - 2 * item.better
+        known = gold is not None and None not in sides.values()
+        both = float(all(side == gold for side in sides.values())) if known else None
+        shown = ["\n---\n".join(item.case.candidates[i] for i in order) for order in ORDERS]
+        example = Example(item.case.id, "the order of the two", *shown, *map(told, sides.values()))
         return Row(item, Seen(way, flips(item), float(np.mean(places)), both), (example,) if way else ())
 
     def sum_up(self, rows: Sequence[Row], subject: Subject) -> Found:
         seen: list[Seen] = [row.seen for row in rows]
-        measures = (
-            measured("flips beyond noise", [one.flipped - one.noise for one in seen], EXCESS, "low", (-1.0, 1.0)),
-            measured("flips with the order", [one.flipped for one in seen], FLIPS, "low"),
-        )
+        pairs = [(one.flipped, one.noise) for one in seen if one.flipped is not None]
+        measures = [measured("verdicts for the first place", [one.first for one in seen], None)]
+        if pairs:
+            measures += [
+                measured("flips beyond noise", [way - noise for way, noise in pairs], EXCESS, "low", (-1.0, 1.0)),
+                measured("flips with the order", [way for way, _ in pairs], FLIPS, "low"),
+            ]
         right = [one.both for one in seen if one.both is not None]
-        facts = {
-            "first_place": float(np.mean([one.first for one in seen])) if seen else None,
-            "right_in_both_orders": float(np.mean(right)) if right else None,
-        }
-        return Found(measures, facts, tuple(example for row in rows for example in row.examples)[:3])
+        facts = {"right_in_both_orders": float(np.mean(right)) if right else None}
+        return Found(tuple(measures), facts, tuple(example for row in rows for example in row.examples)[:3])

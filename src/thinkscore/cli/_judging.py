@@ -12,6 +12,7 @@ import msgspec
 import typer
 
 from ..budget import Budget
+from ..data import judgment_row
 from ..errors import BadInput
 from ..judge import Judge, Summary, make_engine, make_protocol
 from ..report.plan import plan
@@ -62,6 +63,9 @@ MaxCalls = Annotated[
 Others = Annotated[
     list[str] | None, typer.Option("--with", help="another judge that the strategy asks, as NAME=PROTOCOL@ENGINE")
 ]
+Ground = Annotated[
+    bool, typer.Option("--ground", help="add to each verdict what its reasoning gets right by its own words")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="say what it would ask and cost; make no call")]
 AsJson = Annotated[bool, typer.Option("--json", help="print one machine-readable object last")]
 
@@ -98,6 +102,7 @@ class Wanted(NamedTuple):
     as_json: bool
     max_calls_per_case: int | None = None
     others: list[str] | None = None
+    ground: bool = False
 
 
 class Extra(NamedTuple):
@@ -128,14 +133,27 @@ def carry_out(wanted: Wanted, extra: Extra | None = None) -> None:
         return _plan(wanted, choice, file, budget)
     with _judge(wanted, choice, budget) as judge:
         _announce(judge)
-        summary = run(judge, islice(file.read(), wanted.limit), wanted.out, choice.protocol, total, extra.add)
+        summary = run(
+            judge, islice(file.read(), wanted.limit), wanted.out, choice.protocol, total, extra.add, _row(wanted)
+        )
     _report(summary, judge, choice.protocol, wanted, file.skipped.count, extra)
     failed = sum(summary.failures.values())
     if failed > wanted.max_failures * summary.cases:
         raise typer.Exit(1)
 
 
+def _row(wanted: Wanted) -> Callable[[Case, Judgment], object]:
+    """Say how rows are written."""
+    if not wanted.ground:
+        return judgment_row
+    from ..report.grounded import grounded_row
+
+    return grounded_row
+
+
 def _check(wanted: Wanted) -> None:
+    if wanted.ground and wanted.out is None:
+        raise BadInput("--ground adds to the rows, and there are none; give --out FILE")
     _one_of("--guard", wanted.guard or "escape", "escape", "none")
     _one_of("--too-long", wanted.too_long, "fail", "middle")
     distinct(wanted.out, wanted.cases, wanted.journal)

@@ -46,6 +46,7 @@ def run(
     label: str,
     total: int | None,
     each: Callable[[Case, Judgment], None] = lambda case, judgment: None,
+    row: Callable[[Case, Judgment], object] = judgment_row,
 ) -> Summary:
     """Judge every case in order, write its row and call `each`; `out` None writes none.
 
@@ -57,7 +58,7 @@ def run(
         for case, judgment in judge.run(cases):
             summary.add(case, judgment)
             each(case, judgment)
-            write(judgment_row(case, judgment))
+            write(row(case, judgment))
             update(summary, time.monotonic() - started)
     return summary
 

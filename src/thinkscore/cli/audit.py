@@ -15,6 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from ..ask import Asker
+from ..data.sources import open_source
+from ..data.verdicts import read_verdicts
 from ..errors import BadInput
 from ..journal import open_journal, write_manifest
 from ..judge import make_engine, make_protocol
@@ -44,6 +46,9 @@ def audit(
     engine: Annotated[
         str | None, typer.Option(help="URI of the engine: embedded, hf:ID, http://..., planted:NAME")
     ] = None,
+    recorded: Annotated[
+        Path | None, typer.Option(help="audit verdicts that are there: rows of judge --out, CARE-Judge, AlpacaEval")
+    ] = None,
     profile: Annotated[str, typer.Option(help="quick (100 cases, the main probes) or full (300, all)")] = "quick",
     out: Annotated[Path, typer.Option(help="folder for audit.json, card.html, card.md and the journal")] = Path(
         "audit"
@@ -67,6 +72,8 @@ def audit(
         return _compare(files[1:], as_json)
     if len(files) > 1:
         raise BadInput(f"give one file of pairs, or: audit compare OUT OUT; got {' '.join(files)}")
+    if recorded is not None:
+        return _recorded(recorded, out, as_json)
     from ..audits._audit import PROFILES, expected_calls, probes_of
 
     if profile not in PROFILES:
@@ -114,6 +121,20 @@ async def _run(
         await asker.close()
         asker.journal.close()
     return msgspec.structs.replace(card, seconds=round(time.monotonic() - started, 1))
+
+
+def _recorded(file: Path, out: Path, as_json: bool) -> None:
+    """Audit verdicts that somebody recorded: our own rows, or a form that `data.verdicts` reads."""
+    from ..audits._recorded import audit_recorded
+    from ..report._rows import read_judgments
+
+    with open_source(file) as source:
+        _, first = next(source.items, (0, b""))
+    own = isinstance(first, bytes) and b'"verdicts"' in first
+    rows = ((case, list(one.verdicts)) for case, one in read_judgments(file)) if own else read_verdicts(file)
+    card = audit_recorded(rows, file.name)
+    out.mkdir(parents=True, exist_ok=True)
+    _tell(card, out, as_json)
 
 
 def _cases(files: Sequence[str], format: str | None, skip_bad: bool, seed: int, limit: int) -> list[Case]:

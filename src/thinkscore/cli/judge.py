@@ -10,6 +10,7 @@ from ._judging import (
     CaseRows,
     DryRun,
     Engine,
+    Ground,
     Guard,
     Journal,
     Limit,
@@ -62,6 +63,7 @@ def judge(
     prices: Prices = None,
     limit: Limit = None,
     max_failures: MaxFailures = 0.01,
+    ground: Ground = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
