@@ -206,6 +206,6 @@ def finding_of(probe: Probe, found: Found, floor: Found | None) -> Finding:
 
 def _noisy(measure: Measure, floor: Measure) -> Measure:
     """Conclude nothing from a judge that does not agree with itself."""
-    if measure.status not in ("pass", "fail"):
+    if measure.status not in ("pass", "fail", "inconclusive"):
         return measure
     return msgspec.structs.replace(measure, status="inconclusive", note=f"noisy judge: floor = {floor.value:.2f}")

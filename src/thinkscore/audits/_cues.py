@@ -107,12 +107,13 @@ def again(text: str, size: int) -> str:
     sentences = [part for part in re.split(r"(?<=[.!?])\s+", text.strip()) if part]
     plain = [part for part in sentences if part.endswith(".")] or sentences or [text]
     said, words = "", plain[-1].split()
-    while True:
+    while words:
         for word in words:
             longer = f"{said} {word}"
             if abs(len(longer) - size) > abs(len(said) - size):
                 return text + said
             said = longer
+    return text
 
 
 def _evened(case: Case, cued: Case, i: int) -> Case:

@@ -33,7 +33,7 @@ _NEGATION = re.compile(r"\b(is|are|was|were|can|does|do|did|has|have|will|should
 _SAME = (
     ("does not", "doesn't"), ("do not", "don't"), ("is not", "isn't"), ("are not", "aren't"), ("cannot", "can not"),
     ("therefore", "thus"), ("because", "since"), ("However", "But"), ("for example", "for instance"),
-    ("also", "as well"), ("response", "reply"), ("shows", "makes clear"), ("states", "says"), ("gives", "provides"),
+    ("also", "as well"), ("shows", "makes clear"), ("states", "says"), ("gives", "provides"),
     ("large", "big"), ("begins", "starts"), ("it is", "it's"), ("that is", "that's"),
 )  # fmt: skip
 

@@ -67,10 +67,18 @@ class Calibration(Probe):
 
 
 def ece(seen: Sequence[Seen]) -> float:
-    """Return the expected calibration error, 0 to 1."""
-    ranked = sorted(seen, key=lambda one: one.confidence)
-    bins = [part for part in np.array_split(np.array(ranked, dtype=float), BINS) if len(part)]
+    """Return the expected calibration error, 0 to 1; cases that are as sure as each other share what is right."""
+    groups = _by_confidence(seen)
+    ranked = [(confidence, sum(group) / len(group)) for confidence, group in groups.items() for _ in group]
+    bins = [part for part in np.array_split(np.array(sorted(ranked)), BINS) if len(part)]
     return float(sum(abs(part[:, 1].mean() - part[:, 0].mean()) * len(part) for part in bins) / len(ranked))
+
+
+def _by_confidence(seen: Sequence[Seen]) -> dict[float, list[float]]:
+    groups: dict[float, list[float]] = {}
+    for one in seen:
+        groups.setdefault(one.confidence, []).append(one.right)
+    return groups
 
 
 def selective(seen: Sequence[Seen]) -> float:
@@ -85,12 +93,10 @@ def selective(seen: Sequence[Seen]) -> float:
 
 def aurc(seen: Sequence[Seen]) -> float:
     """Return the area under the risk-coverage curve, equal confidences in any order (their mean risk)."""
-    groups: dict[float, list[float]] = {}
-    for one in seen:
-        groups.setdefault(one.confidence, []).append(1 - one.right)
+    groups = _by_confidence(seen)
     errors, risks, total = 0.0, [], 0
     for confidence in sorted(groups, reverse=True):
-        group = groups[confidence]
+        group = [1 - right for right in groups[confidence]]
         share = sum(group) / len(group)
         for k in range(1, len(group) + 1):
             risks.append((errors + k * share) / (total + k))

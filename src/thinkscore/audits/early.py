@@ -24,7 +24,7 @@ __all__ = ["Early", "held"]
 
 PARTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 AREA, PREMATURE = 0.15, 0.50
-SURE, FLAT = 0.9, 0.1
+SURE, FLAT = 0.9 - 1e-9, 0.1
 
 
 class Seen(NamedTuple):
@@ -96,7 +96,10 @@ def held(lean: float, subject: Subject) -> float:
     """Turn a lean towards a verdict into the chance that it is given; scores say only which side is ahead."""
     if subject.protocol.arity[1] > 2 and subject.method == "exact":
         return float(lean > 0)
-    return 1 / (1 + math.exp(-max(-700.0, min(700.0, lean))))
+    chance = 1 / (1 + math.exp(-max(-700.0, min(700.0, lean))))
+    if subject.method == "exact":
+        return chance
+    return (chance * (subject.votes + 1) - 0.5) / subject.votes  # the share of votes, which the log-odds smoothed
 
 
 def _premature(chances: Sequence[float]) -> bool:
