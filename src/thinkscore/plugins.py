@@ -11,6 +11,7 @@ import importlib.util
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
@@ -37,7 +38,7 @@ def load(folders: str | Sequence[str], name: str, base: type[T]) -> type[T]:
     (with the known ones), a missing file, or a file that does not define exactly one subclass.
     """
     folders = [folders] if isinstance(folders, str) else folders
-    module = _user_file(name) if name.endswith(".py") else _packaged(folders, name)
+    module = _user_file(name) if name.endswith(".py") else _packaged(tuple(folders), name)
     found: list[type[T]] = [value for value in vars(module).values() if _defined(value, base, module)]
     if len(found) != 1:
         listed = ", ".join(sorted(cls.__name__ for cls in found)) or "none"
@@ -61,7 +62,8 @@ def _defined(value: object, base: type, module: ModuleType) -> bool:
     return value.__module__ == module.__name__ and not value.__name__.startswith("_")
 
 
-def _packaged(folders: Sequence[str], name: str) -> ModuleType:
+@cache  # engines that read typed traces ask for a protocol with every prompt
+def _packaged(folders: tuple[str, ...], name: str) -> ModuleType:
     folder = next((folder for folder in folders if name in names(folder)), None)
     if folder is None:
         raise _unknown(folders, name)
