@@ -19,7 +19,7 @@ from ._family import Family
 from ._words import ALWAYS_HARMFUL, BAD_PURPOSES, GOOD_PURPOSES, NEVER_HARMFUL, SLOTS
 from .oracle import read
 
-__all__ = ["is_lab", "reasked", "resaid", "turned_question", "turned_replies", "without_things"]
+__all__ = ["is_lab", "more_replies", "reasked", "resaid", "turned_question", "turned_replies", "without_things"]
 
 
 def is_lab(case: Case) -> bool:
@@ -45,6 +45,17 @@ def resaid(case: Case, rng: random.Random) -> Case:
         for answer, reply in zip(reading.answers, case.candidates, strict=True)
     ]
     return msgspec.structs.replace(case, candidates=tuple(replies))
+
+
+def more_replies(case: Case, n: int, rng: random.Random) -> Case:
+    """Give a question n replies of its own, in random order, without anything pleasant around them."""
+    family, facts, _ = read(case)
+    answers = family.answers(facts, n, rng)
+    rng.shuffle(answers)
+    replies = tuple(family.say(facts, answer, rng) for answer in answers)
+    return _scored(
+        msgspec.structs.replace(case, candidates=replies), [family.score(facts, answer) for answer in answers]
+    )
 
 
 def turned_question(case: Case, rng: random.Random) -> Case | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
+from thinkscore.audits.best_of_n import expected_best
 from thinkscore.audits.calibration import Seen, aurc, ece, selective
 
 ROWS = [Seen(0.9, 1.0), Seen(0.9, 1.0), Seen(0.9, 0.0), Seen(0.6, 1.0), Seen(0.6, 0.0)]
@@ -27,3 +30,14 @@ def test_area_under_risk_and_coverage_does_not_hang_on_the_order_of_equals() -> 
     expected = (1 / 3 + 1 / 3 + 1 / 3 + 1.5 / 4 + 2 / 5) / 5
     assert aurc(ROWS) == pytest.approx(expected)
     assert aurc(ROWS[::-1]) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_the_best_of_n_is_that_of_all_subsets(n: int) -> None:
+    """Where scores tie the choice is a toss: each of the tied counts alike."""
+    scores, gold = [0.2, 0.9, 0.9, 0.5], [1.0, 0.0, 0.6, 0.3]
+    picks = []
+    for subset in itertools.combinations(range(4), n):
+        best = [gold[i] for i in subset if scores[i] == max(scores[k] for k in subset)]
+        picks.append(sum(best) / len(best))
+    assert expected_best(scores, gold, n) == pytest.approx(sum(picks) / len(picks))
