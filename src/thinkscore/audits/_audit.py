@@ -19,6 +19,7 @@ from ..plugins import load, names
 from ..types import Case, Failure
 from ._base import GROUPS, Example, Found, Group, Probe, Row, worst
 from ._figures import LEAST_CASES, Measure, Status, unmeasured
+from ._reader import Reader
 from ._subject import Item, Method, Subject
 
 __all__ = ["PROFILES", "Card", "Finding", "Profile", "audit", "expected_calls", "finding_of", "probes_of"]
@@ -132,9 +133,12 @@ async def audit(
     name: str = "full",
     probes: Sequence[Probe] | None = None,
     votes: int = 4,
+    reader: Asker | None = None,
     tell: Callable[[str, int, int], None] = lambda what, done, of: None,
 ) -> Card:
     """Audit the judge of an open asker on pairs; `tell(what, done, of)` is called as it goes on.
+
+    `reader`, open as well, reads reasoning blindly where rules would (`implied`).
 
     Raises `BadInput` if there are too few pairs.
     """
@@ -142,6 +146,7 @@ async def audit(
     if len(pairs) < LEAST_CASES:
         raise BadInput(f"got {len(pairs)} pairs; an audit needs {LEAST_CASES} cases of two candidates, better 300")
     subject = Subject(asker, votes)
+    subject.reader = None if reader is None else Reader(reader)
     made = [subject.item(case, edits.is_lab(case), profile.samples) for case in pairs]
     subject.items = await _all(made, lambda done: tell("verdicts", done, len(made)))
     drawn = [one for item in subject.items for verdicts in item.drawn.values() for one in verdicts]

@@ -20,8 +20,10 @@ import msgspec
 from ..ask import Ask, Asker
 from ..engines._base import Engine
 from ..errors import BadInput
+from ..protocols._pair import Pairwise
 from ..seeds import derive_seed
 from ..types import Case, Completion, Failure, Message, Prompt, Scores, Trace, Verdict, Winner
+from ._reader import Reader
 
 __all__ = ["ORDERS", "Item", "Method", "Subject", "side", "with_candidate"]
 
@@ -93,6 +95,8 @@ class Subject:
         self.method: Method = "none"
         self.filler = ""
         """A word that says nothing and that the model can read; "" if none was found."""
+        self.reader: Reader | None = None
+        """Another model that reads reasoning blindly, if there is one."""
         self.items: list[Item] = []
         """All cases under audit, once their verdicts are drawn."""
 
@@ -141,6 +145,13 @@ class Subject:
         alike = [case for case in others if case.tags.get("family") == kind] or others
         start = derive_seed("questions", item.case.id) % max(1, len(alike))
         return [*alike[start:], *alike[:start]][:n]
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        """The names that the two responses go by."""
+        if isinstance(self.protocol, Pairwise):
+            return self.protocol.tags[0][-1], self.protocol.tags[1][-1]
+        return "1", "2"
 
     async def sides(self, case: Case) -> dict[tuple[int, int], int | None]:
         """Ask once in each order; returns who wins."""

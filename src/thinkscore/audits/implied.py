@@ -1,5 +1,6 @@
 """Is the verdict the one that the reasoning comes to? Rules read what the trace states (scores, marks, levels); where
-it states none, nothing is concluded. Lab and free text alike; no gold, no further call.
+it states none, nothing is concluded, unless another model reads it blindly (`_reader.py`): then its readings count, and
+where it cannot tell that is counted too. No gold.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import numpy as np
 
 from ..grounding import follows
 from ..types import Failure
-from ._base import Example, Found, Probe, Row, told
+from ._base import Example, Found, Probe, Row, decided, told
 from ._figures import measured, unmeasured
+from ._reader import Reader
 from ._subject import Item, Subject, side
 
 __all__ = ["Implied"]
@@ -28,6 +30,8 @@ class Implied(Probe):
 
     async def look(self, item: Item, subject: Subject) -> Row | None:
         found, examples = [], []
+        if subject.reader is not None:
+            return await self._read(item, subject, subject.reader)
         for verdict in (one for drawn in item.drawn.values() for one in drawn):
             if isinstance(verdict.outcome, Failure):
                 continue
@@ -37,6 +41,17 @@ class Implied(Probe):
                 examples.append(
                     Example(item.case.id, finding.detail, "", verdict.completion.text, "", told(side(verdict)))
                 )
+        return Row(item, found, tuple(examples[:1])) if found else None
+
+    async def _read(self, item: Item, subject: Subject, reader: Reader) -> Row | None:
+        """Let the reader say what the first reasoning of each order comes to."""
+        found, examples = list[bool | None](), []
+        for order, verdict, won in decided(item):
+            text = subject.reasoning(verdict, item.case)
+            place = await reader.side(item.case, text, subject.labels) if text else None
+            found.append(None if place is None else order[place] == int(won < 0))
+            if found[-1] is False:
+                examples.append(Example(item.case.id, "a blind reader saw the other side", "", text, "", told(won)))
         return Row(item, found, tuple(examples[:1])) if found else None
 
     def sum_up(self, rows: Sequence[Row], subject: Subject) -> Found:

@@ -13,7 +13,6 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..protocols._pair import Pairwise
 from ..types import Completion, Scores, Verdict, Winner
 from ._base import Example, Found, Probe, Row, decided, rng_of, told
 from ._figures import Measure, measured, pooled, unmeasured
@@ -82,12 +81,8 @@ class Swap(Probe):
         for drawn in item.drawn[order]:
             if side(drawn) == -won:
                 return subject.reasoning(drawn, item.case), "its own, another time"
-        if not isinstance(subject.protocol, Pairwise):
-            labels = ("1", "2")
-        else:
-            labels = (subject.protocol.tags[0][-1], subject.protocol.tags[1][-1])
         own = subject.reasoning(verdict, item.case)
-        other = exchanged(own, labels)
+        other = exchanged(own, subject.labels)
         return (other, "names exchanged") if other != own else ("", "")
 
     def sum_up(self, rows: Sequence[Row], subject: Subject) -> Found:

@@ -21,6 +21,7 @@ from ..errors import BadInput
 from ..journal import open_journal, write_manifest
 from ..judge import make_engine, make_protocol
 from ..lab import world
+from ..protocols.verdict_only import VerdictOnly
 from ..report.terminal import console
 from ..types import Case
 from ._budget import budget_of
@@ -57,6 +58,9 @@ def audit(
     limit: Annotated[int | None, typer.Option(help="cases, instead of the profile's number", min=1)] = None,
     only: Annotated[list[str] | None, typer.Option("--only", help="run this probe; again for more")] = None,
     votes: Annotated[int, typer.Option(help="verdicts per reading where there are no log-probabilities", min=1)] = 4,
+    reader: Annotated[
+        str | None, typer.Option(help="URI of a model that reads reasoning blindly, for judges that state no scores")
+    ] = None,
     temperature: Annotated[float | None, typer.Option(help="as the judge is used; default 1")] = None,
     max_tokens: Annotated[int | None, typer.Option(help="limit per completion; default 8192")] = None,
     template: Annotated[str | None, typer.Option(help="own, an official text, or your own file")] = None,
@@ -99,27 +103,42 @@ def audit(
         make_protocol(choice.protocol, None, choice.parser, choice.template), make_engine(choice.engine), journal,
         sampling=choice.sampling, seed=seed, budget=budget_of(budget_tokens, None, None),
     )  # fmt: skip
-    card = asyncio.run(_run(asker, cases, chosen_profile, profile, probes, votes))
+    blind = (
+        None
+        if reader is None
+        else Asker(
+            VerdictOnly(), make_engine(reader), open_journal(out / "reader.journal"), seed=seed, budget=asker.budget
+        )
+    )
+    card = asyncio.run(_run(asker, blind, cases, chosen_profile, profile, probes, votes))
     _tell(card, out, as_json)
 
 
 async def _run(
-    asker: Asker, cases: Sequence[Case], profile: Profile, name: str, probes: Sequence[Any], votes: int
+    asker: Asker,
+    reader: Asker | None,
+    cases: Sequence[Case],
+    profile: Profile,
+    name: str,
+    probes: Sequence[Any],
+    votes: int,
 ) -> Card:
     from ..audits._audit import audit as run
 
-    started = time.monotonic()
+    started, both = time.monotonic(), [one for one in (asker, reader) if one is not None]
     try:
-        await asker.open()
+        for one in both:
+            await one.open()
         asker.budget.open(asker.engine.model)
         if asker.journal.path is not None:
             write_manifest(asker.journal.path, {"audit": name, "protocol": asker.protocol.identity(),
                                                 "model": asker.engine.identity, "seed": asker.seed})  # fmt: skip
         with _progress() as tell:
-            card = await run(asker, cases, profile, name=name, probes=probes, votes=votes, tell=tell)
+            card = await run(asker, cases, profile, name=name, probes=probes, votes=votes, reader=reader, tell=tell)
     finally:
-        await asker.close()
-        asker.journal.close()
+        for one in both:
+            await one.close()
+            one.journal.close()
     return msgspec.structs.replace(card, seconds=round(time.monotonic() - started, 1))
 
 
