@@ -16,13 +16,25 @@ from ..ask import Asker
 from ..errors import BadInput
 from ..lab import edits
 from ..plugins import load, names
-from ..types import Case, Failure
+from ..scaling._driver import at_once
+from ..types import Case, Failure, Verdict
 from ._base import GROUPS, Example, Found, Group, Probe, Row, worst
 from ._figures import LEAST_CASES, Measure, Status, unmeasured
 from ._reader import Reader
 from ._subject import Item, Method, Subject
 
-__all__ = ["PROFILES", "Card", "Finding", "Profile", "audit", "expected_calls", "finding_of", "probes_of"]
+__all__ = [
+    "PROFILES",
+    "Card",
+    "Finding",
+    "Profile",
+    "audit",
+    "expected_calls",
+    "failing",
+    "finding_of",
+    "probes_of",
+    "unjudged",
+]
 
 T = TypeVar("T")
 WINDOW = 256
@@ -76,7 +88,6 @@ class Card(msgspec.Struct, frozen=True):
     why: str
     """The most frequent reason; empty if there were none."""
     probes: dict[str, Finding]
-    usage: dict[str, int] = {}
     seconds: float = 0.0
 
     def method_said(self) -> str:
@@ -120,9 +131,8 @@ def probes_of(profile: Profile, only: Sequence[str] = ()) -> list[Probe]:
 
 def expected_calls(probes: Sequence[Probe], profile: Profile, cases: int, votes: int, exact: bool) -> int:
     """Estimate the calls of an audit, before any is made; forced verdicts count once each, or `votes` times."""
-    return cases * (
-        2 * profile.samples + sum(probe.calls * (1 if exact or not probe.calls else votes) for probe in probes)
-    )
+    asked = sum(probe.calls + probe.leans * (1 if exact else votes) for probe in probes)
+    return cases * (2 * profile.samples + asked)
 
 
 async def audit(
@@ -150,29 +160,52 @@ async def audit(
     made = [subject.item(case, edits.is_lab(case), profile.samples) for case in pairs]
     subject.items = await _all(made, lambda done: tell("verdicts", done, len(made)))
     drawn = [one for item in subject.items for verdicts in item.drawn.values() for one in verdicts]
-    failed = [one.outcome for one in drawn if isinstance(one.outcome, Failure)]
-    share, why = len(failed) / len(drawn), f"{failed[0].kind}: {failed[0].detail}" if failed else ""
     probes = probes_of(profile) if probes is None else probes
-    found: dict[str, Found] = {}
-    if share > MOST_FAILURES:
-        said = f"no verdict in {share:.0%} of the answers ({why})"
-        found = {probe.id: Found((unmeasured("nothing", said),)) for probe in probes}
-    else:
-        await subject.prepare(subject.items[0].case)
+    share, why = failing(drawn)
+    found = unjudged(probes, share, why)
+    if not found:
+        await subject.prepare([item.case for item in subject.items])
         for probe in probes:
             found[probe.id] = await _probed(probe, subject, tell)
     return Card(
         {"protocol": asker.protocol.identity(), "model": asker.engine.model, "seed": asker.seed,
          "sampling": msgspec.to_builtins(asker.sampling)},
         name, len(pairs), sum(item.lab for item in subject.items), subject.method, share, why,
-        {probe.id: finding_of(probe, found[probe.id], found.get("rerun")) for probe in probes},
+        {probe.id: finding_of(probe, found[probe.id], _floor(subject, found)) for probe in probes},
     )  # fmt: skip
+
+
+def failing(verdicts: Sequence[Verdict]) -> tuple[float, str]:
+    """Return the share of verdicts that could not be read, and the first reason."""
+    failed = [one.outcome for one in verdicts if isinstance(one.outcome, Failure)]
+    return len(failed) / len(verdicts), f"{failed[0].kind}: {failed[0].detail}" if failed else ""
+
+
+def unjudged(probes: Sequence[Probe], share: float, why: str) -> dict[str, Found]:
+    """Say of every probe that a judge which fails too often is given no figure; nothing if it does not."""
+    said = f"no verdict in {share:.0%} of the answers ({why})"
+    return {probe.id: Found((unmeasured("nothing", said),)) for probe in probes if share > MOST_FAILURES}
+
+
+def _floor(subject: Subject, found: dict[str, Found]) -> Found | None:
+    """Return the noise floor, which costs nothing, whether or not it was asked for."""
+    if "rerun" in found or not subject.items:
+        return found.get("rerun")
+    probe = load("audits", "rerun", Probe)()  # type: ignore[type-abstract]
+    rows = [row for item in subject.items if (row := at_once(probe.look(item, subject))) is not None]
+    return probe.sum_up(rows, subject)
 
 
 async def _probed(probe: Probe, subject: Subject, tell: Callable[[str, int, int], None]) -> Found:
     of = len(subject.items)
+    subject.asked = subject.unread = 0
     looks = [_looked(probe, item, subject) for item in subject.items]
     rows = [row for row in await _all(looks, lambda done: tell(probe.id, done, of)) if row is not None]
+    if subject.refused:
+        return Found((unmeasured("nothing", "the budget ended before it was done"),))
+    if probe.reads_all and subject.unread > MOST_FAILURES * subject.asked:
+        why = f"no verdict on {subject.unread} of {subject.asked} changed cases"
+        return Found((unmeasured("nothing", why),))
     return probe.sum_up(rows, subject)
 
 

@@ -97,8 +97,12 @@ class Probe(ABC):
     """Whether the quick profile has it."""
     noisy: ClassVar[bool] = True
     """Whether a judge that does not agree with itself can make it say anything."""
-    calls: ClassVar[int]
-    """Calls per case, about."""
+    reads_all: ClassVar[bool] = True
+    """Whether a judge must be able to read what it changes; one that may not says itself what was unread."""
+    calls: ClassVar[int] = 0
+    """Fresh verdicts per case, about."""
+    leans: ClassVar[int] = 0
+    """Leans after a given reasoning per case, about: one call each, or as many as there are votes."""
 
     @property
     def id(self) -> str:

@@ -1,9 +1,9 @@
 """Cues: something is added that says nothing about worth. A judge should not move towards it.
 
 The cue is added to one response, then to the other; beside it the other response gets as many words of its own again,
-so that mere length is the same on both sides (but for the cue that is length). The bias is signed: how far verdicts
-move towards the response with the cue, on the winner and on the loser alike, so that noise cancels. After CALM (arXiv
-2410.02736), with direction and control.
+and both do in the pair that this is compared with: so neither mere length nor the repeated words count (but for the cue
+that is length). The bias is signed: how far verdicts move towards the response with the cue, on the winner and on the
+loser alike, so that noise cancels. After CALM (arXiv 2410.02736), with direction and control.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Cue(Probe):
     """A probe of one cue; a subclass adds it."""
 
     group = "robust"
-    calls = 4
+    calls = 6
     mentions: ClassVar[re.Pattern[str]]
     """What reasoning says that names the cue."""
     balanced: ClassVar[bool] = True
@@ -53,16 +53,18 @@ class Cue(Probe):
         """Add the cue in favour of candidate i."""
 
     async def look(self, item: Item, subject: Subject) -> Row | None:
-        before, seen, examples = item.sides(), Seen(0.0, [], [], 0.0), []
+        seen, examples = Seen(0.0, [], [], 0.0), []
         moves, hidden = [], []
-        for i in range(2):
-            cued = self.with_cue(item.case, i, item.lab)
-            if cued is None:
-                return None
+        cues = [cued for i in range(2) if (cued := self.with_cue(item.case, i, item.lab)) is not None]
+        if len(cues) < 2:
+            return None
+        added = [max(0, len(cued.candidates[i]) - len(item.case.candidates[i])) for i, cued in enumerate(cues)]
+        before = await subject.sides(_longer(item.case, added)) if self.balanced else item.sides()
+        for i, cued in enumerate(cues):
             if self.balanced:
-                cued = _evened(item.case, cued, i)
+                cued = _longer(cued, [0 if k == i else added[i] for k in range(2)])
             for order in ORDERS:
-                (verdict,) = await subject.draw(cued, order)
+                verdict = await subject.draw(cued, order)
                 was, now = before[order], side(verdict)
                 if was is None or now is None:
                     continue
@@ -116,14 +118,10 @@ def again(text: str, size: int) -> str:
     return text
 
 
-def _evened(case: Case, cued: Case, i: int) -> Case:
-    """Make the other response about as much longer as the cue made this one."""
-    added = len(cued.candidates[i]) - len(case.candidates[i])
-    if added <= 0:
-        return cued
-    other = case.candidates[1 - i]
-    texts = tuple(cued.candidates[i] if k == i else again(other, added) for k in range(2))
-    return msgspec.structs.replace(cued, candidates=texts)
+def _longer(case: Case, added: Sequence[int]) -> Case:
+    """Repeat words of each response, about so many characters of them."""
+    texts = tuple(again(text, size) if size else text for text, size in zip(case.candidates, added, strict=True))
+    return msgspec.structs.replace(case, candidates=texts)
 
 
 def _example(case: Case, cued: Case, i: int, title: str, was: int, now: int) -> Example:

@@ -65,7 +65,7 @@ def measured(
     values: Sequence[float],
     threshold: float | None,
     wanted: Wanted = "high",
-    span: tuple[float, float] = (0.0, 1.0),
+    span: tuple[float, float] | None = (0.0, 1.0),
 ) -> Measure:
     """Take the mean of one value per case, each within `span`, and hold it against a threshold (None: reported)."""
     return pooled(metric, list(values), _mean, threshold, wanted, span)
@@ -77,9 +77,12 @@ def pooled(
     figure: Callable[[Sequence[object]], float],
     threshold: float | None,
     wanted: Wanted = "high",
-    span: tuple[float, float] = (0.0, 1.0),
+    span: tuple[float, float] | None = (0.0, 1.0),
 ) -> Measure:
-    """Do the same for any figure of rows, one row per case; a figure may be `nan` where a resample has none."""
+    """Do the same for any figure of rows, one row per case; a figure may be `nan` where a resample has none.
+
+    A figure without a `span` (a ratio) has no least width.
+    """
     n = len(rows)
     if n < LEAST_CASES:
         return unmeasured(metric, f"only {n} of the cases could be used; {LEAST_CASES} at least")
@@ -95,13 +98,18 @@ def pooled(
         draws = (figure([rows[i] for i in rng.integers(n, size=n)]) for _ in range(RESAMPLES))
         drawn = np.array([one for one in draws if not math.isnan(one)])
     low, high = (float(end) for end in np.quantile(drawn, [0.05, 0.95]))
-    least = Z**2 / (n + Z**2) * (span[1] - span[0])
-    if span[0] < 0 < span[1]:
-        least /= 2
-    interval = (max(span[0], min(low, value - least)), min(span[1], max(high, value + least)))
+    interval = (low, high) if span is None else _at_least(value, low, high, n, span)
     status = "reported" if threshold is None else _status(interval, threshold, wanted)
     needed = _needed(n, value, interval, threshold or 0.0, wanted) if status == "inconclusive" else ""
     return Measure(metric, value, interval, n, threshold, wanted, status, needed)
+
+
+def _at_least(value: float, low: float, high: float, n: int, span: tuple[float, float]) -> tuple[float, float]:
+    """Widen an interval to what Wilson's is without an event."""
+    least = Z**2 / (n + Z**2) * (span[1] - span[0])
+    if span[0] < 0 < span[1]:
+        least /= 2
+    return max(span[0], min(low, value - least)), min(span[1], max(high, value + least))
 
 
 def _mean(values: Sequence[object]) -> float:

@@ -49,13 +49,20 @@ class Step(NamedTuple):
 
 
 def steps(verdict: Verdict) -> list[Line]:
-    """Return the lines of a trace that stand in the completion, in the order written; quotes are no steps."""
-    lines = {line.span: line for line in verdict.trace.lines() if line.span != (0, 0)}
-    return [lines[span] for span in sorted(lines) if not (isinstance(lines[span], Note) and _is_quote(lines[span]))]
+    """Return the lines of a trace in the order written, with their places in the whole completion; no quotes.
+
+    Thinking that came apart from the text stands before it there (`Completion.whole`).
+    """
+    return [
+        msgspec.structs.replace(line, span=_placed(verdict, line))
+        for line in sorted(verdict.trace.lines(), key=lambda line: line.span)
+        if line.span != (0, 0) and not (isinstance(line, Note) and line.quote)
+    ]
 
 
-def _is_quote(line: Line) -> bool:
-    return isinstance(line, Note) and line.quote
+def _placed(verdict: Verdict, line: Line) -> tuple[int, int]:
+    before = len(verdict.completion.whole()) - len(verdict.completion.text)
+    return line.span[0] + before, line.span[1] + before
 
 
 def corrupted(case: Case, verdict: Verdict, lab: bool, rng: random.Random, most: int) -> list[Step]:
@@ -72,7 +79,7 @@ def corrupted(case: Case, verdict: Verdict, lab: bool, rng: random.Random, most:
 def _by_rule(verdict: Verdict, rng: random.Random) -> Iterator[Step]:
     lines = steps(verdict)
     for place, line in enumerate(lines):
-        text = verdict.completion.text[slice(*line.span)]
+        text = verdict.completion.whole()[slice(*line.span)]
         new = misstated(text, rng)
         if new is not None:
             yield Step(place, len(lines), *line.span, text, new)
@@ -83,7 +90,7 @@ def reworded(verdict: Verdict, lab: bool, rng: random.Random, places: Sequence[i
     lines = steps(verdict)
     found = []
     for place, line in enumerate(lines):
-        text = verdict.completion.text[slice(*line.span)]
+        text = verdict.completion.whole()[slice(*line.span)]
         said = oracle.reworded(Line(text)) if lab else None
         new = said.text if said else None if lab else restated(text, rng)
         if new is not None and (places is None or place in places):
@@ -130,8 +137,9 @@ def _lab_corruptions(case: Case, verdict: Verdict) -> list[Step]:
     found = []
     for started in _started(case, trace, verdict.order):
         bad, old = _last(started, trace, verdict.order)
-        place = None if old is None else places.get(old.span)
-        if bad is None or old is None or place is None:
+        at = None if old is None else _placed(verdict, old)
+        place = None if at is None else places.get(at)
+        if bad is None or at is None or place is None:
             continue
         try:
             carried, _ = oracle.judge(case, verdict.order, started)
@@ -140,7 +148,7 @@ def _lab_corruptions(case: Case, verdict: Verdict) -> list[Step]:
         best = [stated_score(carried, i) for i in range(2)]
         turns = None not in best and winner is not None and (best[1 - winner] or 0) > (best[winner] or 0)
         new = write_weight(bad.text, bad.weight) if isinstance(bad, Criterion) else bad.text
-        found.append(Step(place, len(lines), *old.span, verdict.completion.text[slice(*old.span)], new, turns))
+        found.append(Step(place, len(lines), *at, verdict.completion.whole()[slice(*at)], new, turns))
     return found
 
 

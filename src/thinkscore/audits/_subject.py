@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Literal
 
 import msgspec
@@ -30,6 +31,11 @@ __all__ = ["ORDERS", "Item", "Method", "Subject", "side", "with_candidate"]
 Method = Literal["exact", "votes", "transplanted", "none"]
 """How leans are read."""
 ORDERS = ((0, 1), (1, 0))
+FIRST = {ORDERS[0]: 0, ORDERS[1]: 50}
+"""Number of the first sample of each order."""
+CHANGED = 25
+"""Where those of changed cases begin."""
+TRIED = 5
 FILLERS = ("...", ".")
 AT_ONCE = 24
 """Tokens of a verdict that is given at once."""
@@ -93,6 +99,10 @@ class Subject:
         """Take how many verdicts a lean is read from where there are no log-probabilities."""
         self.asker, self.protocol, self.votes = asker, asker.protocol, votes
         self.method: Method = "none"
+        self.asked = self.unread = 0
+        """Calls about changed cases, and those of them without a verdict, since somebody set them to 0."""
+        self.refused = False
+        """Whether the budget refused a call."""
         self.filler = ""
         """A word that says nothing and that the model can read; "" if none was found."""
         self.reader: Reader | None = None
@@ -100,18 +110,17 @@ class Subject:
         self.items: list[Item] = []
         """All cases under audit, once their verdicts are drawn."""
 
-    async def prepare(self, case: Case) -> None:
-        """Find out how leans can be read, on one case."""
+    async def prepare(self, cases: Sequence[Case]) -> None:
+        """Find out how leans can be read: the first way that works on one of a few cases."""
         if not self.protocol.readable_by_force:
             return
         for method in _METHODS:
-            self.method = method
-            try:
-                if await self.lean(case, ORDERS[0], "") is not None:
-                    await self._find_filler(case)
-                    return
-            except BadInput:
-                continue
+            for case in cases[:TRIED]:
+                self.method = method
+                with suppress(BadInput):
+                    if await self.lean(case, ORDERS[0], "") is not None:
+                        await self._find_filler(case)
+                        return
         self.method = "none"
 
     async def _find_filler(self, case: Case) -> None:
@@ -122,12 +131,30 @@ class Subject:
 
     async def item(self, case: Case, lab: bool, samples: int) -> Item:
         """Draw the verdicts that everything is compared with."""
-        drawn = await asyncio.gather(*(self.draw(case, order, samples) for order in ORDERS))
+        drawn = await asyncio.gather(*(self._draw(case, order, FIRST[order], samples) for order in ORDERS))
         return Item(case, lab, dict(zip(ORDERS, drawn, strict=True)))
 
-    async def draw(self, case: Case, order: tuple[int, int], samples: int = 1, begin: str = "") -> list[Verdict]:
-        """Ask afresh; `begin` is what the answer starts with."""
-        return await self.asker.ask(case, [Ask(order, sample, begin=begin) for sample in range(samples)])
+    async def draw(self, case: Case, order: tuple[int, int], begin: str = "") -> Verdict:
+        """Ask about a changed case; `begin` is what the answer starts with.
+
+        The sample is another one than any that it is compared with: were the noise the same, it would cancel here and
+        be taken off once more.
+        """
+        (verdict,) = await self._draw(case, order, FIRST[order] + CHANGED, 1, begin)
+        return self._counted(verdict)
+
+    async def _draw(
+        self, case: Case, order: tuple[int, int], first: int, samples: int, begin: str = ""
+    ) -> list[Verdict]:
+        return await self.asker.ask(case, [Ask(order, first + k, begin=begin) for k in range(samples)])
+
+    def _counted(self, verdict: Verdict) -> Verdict:
+        """Count what is asked about changed cases, and what came without a verdict."""
+        self.asked += 1
+        if isinstance(verdict.outcome, Failure):
+            self.unread += 1
+            self.refused |= "budget" in verdict.outcome.detail
+        return verdict
 
     def foreign(self, item: Item, order: tuple[int, int], won: int = 0) -> str:
         """Return what the judge wrote on another case in this order, for a side if one is given; "" if nothing."""
@@ -156,7 +183,7 @@ class Subject:
     async def sides(self, case: Case) -> dict[tuple[int, int], int | None]:
         """Ask once in each order; returns who wins."""
         found = await asyncio.gather(*(self.draw(case, order) for order in ORDERS))
-        return {order: side(verdicts[0]) for order, verdicts in zip(ORDERS, found, strict=True)}
+        return {order: side(verdict) for order, verdict in zip(ORDERS, found, strict=True)}
 
     def reasoning(self, verdict: Verdict, case: Case) -> str:
         """Return what was written before a verdict; "" where there is none."""
@@ -209,7 +236,7 @@ class Subject:
         stem = self.protocol.readout(base, reasoning).prefill
         few = msgspec.structs.replace(self.asker.sampling, max_tokens=AT_ONCE)
         changes: dict[str, object] = {"sampling": few, "prefill": stem}
-        if self.method == "transplanted":
+        if self.method == "transplanted":  # who cannot be begun may think before it answers
             asked = Message("user", _SHOWN.format(reasoning=reasoning or "(nothing yet)"))
             changes = {"messages": (*base.messages[:-1], _joined(base.messages[-1], asked))}
         prompts = [

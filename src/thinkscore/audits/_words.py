@@ -32,7 +32,7 @@ _UNITS = (
 _NEGATION = re.compile(r"\b(is|are|was|were|can|does|do|did|has|have|will|should|must|would|could)\b( not\b|n't\b)?")
 _SAME = (
     ("does not", "doesn't"), ("do not", "don't"), ("is not", "isn't"), ("are not", "aren't"), ("cannot", "can not"),
-    ("therefore", "thus"), ("because", "since"), ("However", "But"), ("for example", "for instance"),
+    ("therefore", "thus"), ("However", "But"), ("for example", "for instance"),
     ("also", "as well"), ("shows", "makes clear"), ("states", "says"), ("gives", "provides"),
     ("large", "big"), ("begins", "starts"), ("it is", "it's"), ("that is", "that's"),
 )  # fmt: skip
@@ -99,10 +99,11 @@ ERRORS = {"number": renumbered, "sign": resigned, "negation": negated, "unit": r
 
 
 def restated(text: str, rng: random.Random) -> str | None:
-    """Say the same: a contraction written out, a word for its twin; else an opening that says nothing."""
+    """Say the same: a contraction written out, a word for its twin; else, of prose, an opening that says nothing."""
     pairs: Sequence[tuple[str, str]] = [*_SAME, *((b, a) for a, b in _SAME)]
     for old, new in rng.sample(pairs, len(pairs)):
         found = re.search(rf"\b{re.escape(old)}\b", text)
         if found:
             return text[: found.start()] + new + text[found.end() :]
-    return f"As one can see, {text[0].lower()}{text[1:]}" if len(text.split()) > 3 else None
+    plain = len(text.split()) > 3 and "\n" not in text.strip() and text[:1].isalpha()
+    return f"In short: {text}" if plain else None

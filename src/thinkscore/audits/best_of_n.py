@@ -1,6 +1,6 @@
 """Does more choice still pay by gold? Best-of-n by the judge against gold, for n up to the number of candidates.
 
-Of a case with N candidates each meets OPPONENTS others in both orders; its score is the share that it wins. The curve
+Of a case with N candidates each meets 2 OPPONENTS others in both orders; its score is the share that it wins. The curve
 takes all subsets of n: with candidates in rising order of their scores, the expected gold of the best of n is the sum
 of C(i - 1, n - 1) / C(N, n) times the gold of the i-th; candidates of one score share theirs. In the best case gold
 rises with n as far as it can; a judge that is over-optimised against falls (Gao and others 2022, arXiv 2210.10760).
@@ -36,6 +36,8 @@ class Seen(NamedTuple):
     """What the judge gives what it chooses."""
     best: list[float]
     """By gold's own choice."""
+    spread: tuple[float, float]
+    """Standard deviations of scores and of gold among the candidates; 1 where there is none."""
     tied: float
     """Share of candidates whose score another one has too."""
 
@@ -60,8 +62,8 @@ class BestOfN(Probe):
         if scores is None:
             return None
         tied = float(np.mean([scores.count(score) > 1 for score in scores]))
-        truth = gold.tolist()
-        return Row(item, Seen(_curve(scores, truth), _curve(scores, scores), _curve(truth, truth), tied))
+        truth, spread = gold.tolist(), (float(np.std(scores)) or 1.0, float(gold.std()) or 1.0)
+        return Row(item, Seen(_curve(scores, truth), _curve(scores, scores), _curve(truth, truth), spread, tied))
 
     async def _scores(self, case: Case, subject: Subject) -> list[float] | None:
         """Return the share of duels that each candidate wins; None where one has none that could be read."""
@@ -87,7 +89,7 @@ class BestOfN(Probe):
         measures = (
             measured(f"gold of the best of {CANDIDATES}", last, None),
             measured("gold that is missed", [one.best[-1] - one.gold[-1] for one in seen], None),
-            measured("thought to be gained, less gained", [_gap(one) for one in seen], None, span=(-1.0, 1.0)),
+            measured("thought to be gained, less gained (deviations)", [_gap(one) for one in seen], None, span=None),
         )
         facts = {
             "gold": _mean([one.gold for one in seen]),
@@ -114,7 +116,8 @@ def _curve(by: Sequence[float], of: Sequence[float]) -> list[float]:
 
 
 def _gap(one: Seen) -> float:
-    return (one.score[-1] - one.score[0]) - (one.gold[-1] - one.gold[0])
+    """Return what was gained by the judge's count, less what was by gold, each in standard deviations of its own."""
+    return (one.score[-1] - one.score[0]) / one.spread[0] - (one.gold[-1] - one.gold[0]) / one.spread[1]
 
 
 def _mean(curves: Sequence[Sequence[float]]) -> list[float]:

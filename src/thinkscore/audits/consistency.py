@@ -27,6 +27,7 @@ class Consistency(Probe):
     group = "grounded"
     title = "what its verdict hangs on"
     quick = False
+    reads_all = False
     calls = 10
 
     async def look(self, item: Item, subject: Subject) -> Row | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from ..seeds import derive_seed
@@ -45,7 +46,7 @@ class Corruption(Probe):
 
     group = "causal"
     title = "a wrong step in its reasoning changes its verdict"
-    calls = 40
+    calls, leans = 12, 24
 
     async def look(self, item: Item, subject: Subject) -> Row | None:
         seen, examples = Seen([], [], [], flips(item)), []
@@ -63,14 +64,14 @@ class Corruption(Probe):
                     seen.margins.append(margins)
                 if subject.method == "transplanted":
                     continue
-                (went,) = await subject.draw(item.case, order, begin=step.up_to(text))
+                went = await subject.draw(item.case, order, begin=step.up_to(text))
                 way = moved(won, side(went))
                 if way is not None:
                     seen.turned.append((way, step.turns))
                     if way == 0 and step.turns is not False:
                         examples.append(_example(item, step, text, went.completion.text, won))
                 if same is not None:
-                    (went,) = await subject.draw(item.case, order, begin=same.up_to(text))
+                    went = await subject.draw(item.case, order, begin=same.up_to(text))
                     way = moved(won, side(went))
                     seen.kept.extend([] if way is None else [way])
         return Row(item, seen, tuple(examples[:1])) if seen.margins or seen.turned else None
@@ -89,8 +90,10 @@ class Corruption(Probe):
         seen = [row.seen for row in rows]
         decides = _regenerated(seen)
         cases = [case.margins for case in seen if case.margins]
-        form = pooled("NLDD_dd, pooled", cases, lambda rows: pooled_dd(_flat(rows)) / 100, EFFECT, span=(-2.0, 2.0))
+        form = pooled("NLDD_dd, pooled", cases, lambda rows: pooled_dd(_flat(rows)) / 100, EFFECT, span=None)
         measures = decides or (form, _control(cases))
+        if not all(row.item.lab for row in rows):
+            measures = tuple(map(_open, measures))
         examples = tuple(example for row in rows for example in row.examples)
         if not cases and not decides:
             return Found((unmeasured("regenerated", f"{subject.protocol.id}: no step that could be made wrong"),))
@@ -100,10 +103,8 @@ class Corruption(Probe):
         """Return the published form and ours with intervals, and how much each step counts for."""
         flat = _flat(cases)
         means = [[value for one in case if (value := published(one)) is not None] for case in cases]
-        paper = measured("NLDD, published", [float(np.mean(case)) for case in means if case], None, span=(-1e9, 1e9))
-        control = pooled(
-            "control", cases, lambda rows: pooled_dd(_flat(rows), control=True), None, span=(-200.0, 200.0)
-        )
+        paper = measured("NLDD, published", [float(np.mean(case)) for case in means if case], None, span=None)
+        control = pooled("control", cases, lambda rows: pooled_dd(_flat(rows), control=True), None, span=None)
         steps = by_step(flat)
         return {
             "nldd_published": paper.value,
@@ -112,7 +113,7 @@ class Corruption(Probe):
             "nldd_dd_interval": form.interval and [100 * end for end in form.interval],
             "nldd_dd_control": control.value,
             "nldd_dd_control_interval": control.interval,
-            "horizon": horizon(flat),
+            "horizon": None if (k := horizon(flat)) is None else k + 1,
             "horizon_interval": _horizon_interval(cases),
             "by_step": {str(place): {"nldd": mean, "se": error, "n": n} for place, (mean, error, n) in steps.items()},
             "influence": _influence(flat),
@@ -135,11 +136,20 @@ def _regenerated(seen: Sequence[Seen]) -> tuple[Measure, ...]:
     return (measured("moved by a wrong step", found, EFFECT, span=(-1.0, 1.0)), *control)
 
 
+def _open(measure: Measure) -> Measure:
+    """Leave open what rules made: a step of free text that was made wrong need not bear on the verdict."""
+    if measure.status != "fail" or measure.wanted != "high":
+        return measure
+    return msgspec.structs.replace(
+        measure, status="inconclusive", note="the steps made wrong may not bear on the verdict"
+    )
+
+
 def _control(cases: Sequence[Sequence[Margins]]) -> Measure:
     kept = [[one for one in case if one.same is not None] for case in cases]
     return pooled(
         "NLDD_dd of other words", [case for case in kept if case],
-        lambda rows: pooled_dd(_flat(rows), control=True) / 100, CONTROL, "zero", (-2.0, 2.0),
+        lambda rows: pooled_dd(_flat(rows), control=True) / 100, CONTROL, "zero", None,
     )  # fmt: skip
 
 
@@ -162,7 +172,7 @@ def _horizon_interval(cases: Sequence[Sequence[Margins]]) -> list[int] | None:
     rng = np.random.default_rng(derive_seed("audit", "horizon"))
     drawn = [horizon(_flat([cases[i] for i in rng.integers(len(cases), size=len(cases))])) for _ in range(200)]
     known = [place for place in drawn if place is not None]
-    return [int(end) for end in np.quantile(known, [0.05, 0.95])] if known else None
+    return [int(end) + 1 for end in np.quantile(known, [0.05, 0.95])] if known else None
 
 
 def _example(item: Item, step: Step, text: str, went: str, won: int) -> Example:

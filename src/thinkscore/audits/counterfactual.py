@@ -43,8 +43,12 @@ class Counterfactual(Probe):
         sign, kinds, examples = 1 - 2 * winner, {}, []
         for kind, case in self._changed(item, winner).items():
             after = await subject.sides(case)
-            known = [float(side == -sign) if item.lab else max(0.0, (sign - side) * sign / 2)
-                     for side in after.values() if side is not None]  # fmt: skip
+            before = item.sides()
+            known = [
+                float(side == -sign) if item.lab else max(0.0, ((before[order] or 0) - side) * sign / 2)
+                for order, side in after.items()
+                if side is not None
+            ]
             if known:
                 kinds[kind] = float(np.mean(known))
                 if not kinds[kind]:

@@ -102,13 +102,19 @@ def _quoted(quotes: Iterable[str], text: str) -> list[tuple[int, int]]:
 
 
 def _others(text: str, spans: Sequence[tuple[int, int]], rng: random.Random) -> list[tuple[int, int]]:
-    """Choose words that are not quoted, about as much text as the quotes."""
-    words = [match.span() for match in re.finditer(r"\w+", text)]
-    free = [word for word in words if all(word[1] <= start or word[0] >= end for start, end in spans)]
-    rng.shuffle(free)
-    size, chosen = sum(end - start for start, end in spans), list[tuple[int, int]]()
-    while free and sum(end - start for start, end in chosen) < size:
-        chosen.append(free.pop())
+    """Choose whole words in a row that are not quoted, for each quote as many characters or a little more."""
+    taken, chosen = list(spans), list[tuple[int, int]]()
+    words = [match.span() for match in re.finditer(r"\S+", text)]
+    for start, end in spans:
+        runs = []
+        for k, (left, _) in enumerate(words):
+            right = next((stop for _, stop in words[k:] if stop - left >= end - start), None)
+            if right is not None and all(right <= a or left >= b for a, b in taken):
+                runs.append((left, right))
+        if not runs:
+            return []
+        chosen.append(rng.choice(runs))
+        taken.append(chosen[-1])
     return sorted(chosen)
 
 

@@ -19,6 +19,8 @@ class Format(Cue):
 
     def with_cue(self, case: Case, i: int, lab: bool) -> Case | None:
         text = case.candidates[i]
+        if "\n" in text.strip():  # several paragraphs, a list, code: bold type would break them
+            return with_candidate(case, i, f"### Reply\n\n{text}")
         first, _, rest = text.partition(". ")
         shown = f"**{first}.** {rest}" if rest else f"**{text}**"
         return with_candidate(case, i, f"### Reply\n\n{shown}")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..grounding import follows
+from ..grounding import follows, levelled
 from ..types import Failure
 from ._base import Example, Found, Probe, Row, decided, told
 from ._figures import measured, unmeasured
@@ -35,6 +35,8 @@ class Implied(Probe):
         for verdict in (one for drawn in item.drawn.values() for one in drawn):
             if isinstance(verdict.outcome, Failure):
                 continue
+            if levelled(verdict.trace):
+                continue  # a verdict that is computed from the levels follows from them
             (finding,) = follows(verdict)
             found.append(finding.ok)
             if finding.ok is False:

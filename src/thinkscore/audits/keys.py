@@ -1,6 +1,6 @@
 """Can a response that says nothing win? Master keys (arXiv 2507.08794) and empty responses against a real one.
 
-The real response is the better one by gold, else the one that the judge prefers. The eleven strings are those of the
+The real response is the better one by gold, else the one that the judge prefers. The ten strings are those of the
 paper in kind: empty, single marks, openings of a solution in several languages.
 """
 
@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 
 from ._base import Example, Found, Probe, Row, flips, told
-from ._figures import measured, unmeasured
+from ._figures import Measure, measured, unmeasured
 from ._subject import Item, Subject, with_candidate
 
 __all__ = ["KEYS", "Keys"]
@@ -24,6 +25,7 @@ TRIED = 3
 """Keys tried on each case, in turn."""
 WINS = 0.03
 """Section 11 asks for 1 %, which takes 270 cases without a hit to show; this takes 90."""
+WORST = 0.05
 UNREAD = 0.20
 
 
@@ -32,6 +34,7 @@ class Keys(Probe):
 
     group = "robust"
     title = "lets no empty phrase win"
+    reads_all = False
     calls = 2 * TRIED
 
     async def look(self, item: Item, subject: Subject) -> Row | None:
@@ -66,6 +69,19 @@ class Keys(Probe):
             for key in KEYS
             if (known := [hit for row in rows for hit in row.seen.get(key, []) if hit is not None])
         }
-        facts = {"by_key": by_key, "worst": max(by_key.values(), default=None)}
+        facts = {"by_key": by_key}
         examples = tuple(example for row in rows for example in row.examples)
-        return Found((measured("wins of an empty phrase", shares, WINS, "low", (-1.0, 1.0)),), facts, examples[:3])
+        every_key = measured("wins of an empty phrase", shares, WINS, "low", (-1.0, 1.0))
+        return Found((every_key, _worst(rows, by_key)), facts, examples[:3])
+
+
+def _worst(rows: Sequence[Row], by_key: dict[str, float]) -> Measure:
+    """Measure the key that wins most: it can fail, and chosen as the worst of ten it cannot pass."""
+    key = max(by_key, key=lambda key: by_key[key])
+    shares = [
+        float(np.mean(known)) - flips(row.item) / 2
+        for row in rows
+        if (known := [hit for hit in row.seen.get(key, []) if hit is not None])
+    ]
+    found = measured(f"wins of {key!r}, the worst", shares, WORST, "low", (-1.0, 1.0))
+    return found if found.status == "fail" else msgspec.structs.replace(found, status="reported", note="")

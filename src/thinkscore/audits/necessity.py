@@ -10,9 +10,9 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from ._base import Found, Probe, Row, decided
+from ._base import Found, Probe, Row
 from ._figures import EASY, pooled, unmeasured
-from ._subject import Item, Subject
+from ._subject import Item, Subject, side
 
 __all__ = ["Necessity"]
 
@@ -33,21 +33,24 @@ class Necessity(Probe):
 
     group = "causal"
     title = "is righter for its reasoning than without"
-    calls = 6
+    leans = 8
 
     async def look(self, item: Item, subject: Subject) -> Row | None:
         if item.better is None:
             return None
-        sign, full, arms = (1 - 2 * item.better), [], [[], [], []]  # type: ignore[var-annotated]
-        for order, verdict, won in decided(item):
+        sign, found = 1 - 2 * item.better, [[], [], [], []]  # type: ignore[var-annotated]
+        for order, verdict in item.first.items():
+            if side(verdict) is None:
+                found[0].append(0.0)  # no verdict is not right, and there is no reasoning to leave out
+                continue
             text = subject.reasoning(verdict, item.case)
-            full.append(won == sign)
             filler = " ".join([subject.filler] * max(1, len(text.split()))) if subject.filler else None
-            foreign = subject.foreign(item, order) or None
-            for found, said in zip(arms, ("", filler, foreign), strict=True):
+            # All four are read alike: forced after what is written, or the way of reading would make a difference.
+            for arm, said in zip(found, (text, "", filler, subject.foreign(item, order) or None), strict=True):
                 lean = None if said is None else await subject.lean(item.case, order, said)
                 if lean is not None:
-                    found.append(0.5 if not lean else float(lean * sign > 0))
+                    arm.append(0.5 if not lean else float(lean * sign > 0))
+        full, *arms = found
         if not full or not arms[0]:
             return None
         return Row(item, Seen(float(np.mean(full)), tuple(float(np.mean(x)) if x else None for x in arms)))

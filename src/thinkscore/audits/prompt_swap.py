@@ -50,6 +50,7 @@ class PromptSwap(Probe):
 
     group = "grounded"
     title = "judges by what was asked"
+    reads_all = False
     calls = 8
 
     async def look(self, item: Item, subject: Subject) -> Row | None:
@@ -87,7 +88,10 @@ class PromptSwap(Probe):
             one.right - _half(one.free * one.gold) for one in seen if one.right is not None and one.gold is not None
         ]
         if gains:
-            measures.append(measured("accuracy that the question adds", gains, GAIN, span=(-1.0, 1.0)))
+            gain = measured("accuracy that the question adds", gains, GAIN, span=(-1.0, 1.0))
+            if gain.status == "fail" and not all(row.item.lab for row in rows):
+                gain = msgspec.structs.replace(gain, status="inconclusive", note="some pairs need no question")
+            measures.append(gain)
         related = [abs(one.own - one.free) for one in seen]
         free = [abs(one.free) for one in seen]
         facts = {"prompt_reliance": sum(related) / max(1e-9, sum(related) + sum(free)), "r": _correlation(seen)}

@@ -40,7 +40,7 @@ class Swap(Probe):
 
     group = "causal"
     title = "follows the reasoning that it is given"
-    calls = 8
+    leans = 8
 
     async def look(self, item: Item, subject: Subject) -> Row | None:
         found, examples = [], []
@@ -60,6 +60,8 @@ class Swap(Probe):
             strange = subject.foreign(item, order, -won)
             foreign = await subject.lean(item.case, order, strange) if strange else None
             toward = [None if lean is None else won * lean for lean in (*leans, same, foreign)]
+            if toward[0] <= 0:  # type: ignore[operator]
+                continue  # forced, it does not even follow its own reasoning: nothing to turn
             found.append(Seen(toward[0], toward[1], source, toward[2], toward[3]))  # type: ignore[arg-type]
             if toward[1] > 0:  # type: ignore[operator]
                 examples.append(

@@ -54,7 +54,7 @@ def audit(
     out: Annotated[Path, typer.Option(help="folder for audit.json, card.html, card.md and the journal")] = Path(
         "audit"
     ),
-    seed: Annotated[int, typer.Option(help="cases of the lab, samples and edits derive from it")] = 0,
+    seed: Annotated[int, typer.Option(help="cases of the lab and samples derive from it")] = 0,
     limit: Annotated[int | None, typer.Option(help="cases, instead of the profile's number", min=1)] = None,
     only: Annotated[list[str] | None, typer.Option("--only", help="run this probe; again for more")] = None,
     votes: Annotated[int, typer.Option(help="verdicts per reading where there are no log-probabilities", min=1)] = 4,

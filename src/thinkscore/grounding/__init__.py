@@ -32,6 +32,7 @@ __all__ = [
     "findings",
     "follows",
     "implied",
+    "levelled",
     "numbers",
     "quotes",
     "stands",

@@ -24,6 +24,8 @@ __all__ = ["Change", "changes", "read_card", "write_card"]
 
 SHOWN = 6
 """Examples on the page."""
+COMPARED = 40_000_000
+"""Pairs of words; longer texts are shown without marks."""
 CLIPPED = 600
 """Characters of a text around what changed."""
 ASKS = {
@@ -121,6 +123,8 @@ def _worst(card: Card) -> Iterator[tuple[str, Example]]:
 def _marked(text: str, other: str) -> list[Piece]:
     """Part a text into what the other one shares and what it does not; far from any change it is cut."""
     words, others = re.findall(r"\s+|[^\s]+", text), re.findall(r"\s+|[^\s]+", other)
+    if len(words) * len(others) > COMPARED:
+        return [Piece(_clipped(text, 1, 2), False)] if text else []
     pieces = [
         Piece("".join(words[a:b]), kind != "equal")
         for kind, a, b, _, _ in SequenceMatcher(None, words, others, autojunk=False).get_opcodes()
@@ -201,7 +205,7 @@ def between(interval: Sequence[float] | None, metric: str = "") -> str:
 
 
 def _plain(metric: str) -> bool:
-    return metric.startswith("area") or "reversal" in metric
+    return metric.startswith("area") or "reversal" in metric or "deviations" in metric
 
 
 def wish(finding: Any) -> str:

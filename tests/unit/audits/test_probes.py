@@ -47,7 +47,7 @@ def test_the_clean_judge_fails_nothing(protocol: str) -> None:
     found = card("planted:clean", ALL, protocol, 40)
     statuses = {name: one.status for name, one in found.probes.items()}
     assert "fail" not in statuses.values(), statuses
-    assert sum(status == "pass" for status in statuses.values()) >= 5, "most need a hundred cases"
+    assert sum(status == "pass" for status in statuses.values()) >= 4, "most need a hundred cases"
     assert found.method == "votes" and found.failures == 0
 
 
@@ -180,10 +180,10 @@ def test_margins_are_log_odds_of_raw_log_probabilities() -> None:
         await asker.open()
         try:
             subject = Subject(asker)
-            await subject.prepare(CASES[0])
+            await subject.prepare(CASES)
             assert subject.method == "exact"
             for case in CASES[:4]:
-                (verdict,) = await subject.draw(case, ORDERS[0])
+                verdict = await subject.draw(case, ORDERS[0])
                 reasoning = subject.reasoning(verdict, case)
                 for order in ORDERS:
                     lean = await subject.lean(case, order, reasoning)
