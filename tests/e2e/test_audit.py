@@ -81,4 +81,9 @@ def test_verdicts_that_are_there_are_audited_without_a_judge(tmp_path: Path) -> 
     assert set(card["probes"]) == {"rerun", "position", "calibration"}
     assert card["probes"]["position"]["status"] == "fail"
     assert card["probes"]["rerun"]["value"] == 1.0
+    (tmp_path / "mixed.jsonl").write_text(
+        (tmp_path / "rows.jsonl").read_text() + '{"id": "x", "verdicts": [{"order": [0, 1, 2], "winner": 2}]}\n'
+    )
+    mixed = json.loads(run("audit", "--recorded", "mixed.jsonl", "--json", cwd=tmp_path).stdout)
+    assert mixed["cases"] == card["cases"] == 60 and "1 rows are not about pairs" in mixed["why"]
     assert "give --out" in run("judge", "pairs.jsonl", *how, "--ground", cwd=tmp_path, check=2).stderr

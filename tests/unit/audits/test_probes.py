@@ -12,6 +12,7 @@ import pytest
 from thinkscore.ask import Asker
 from thinkscore.audits._audit import PROFILES, Card, Profile, audit, expected_calls, probes_of
 from thinkscore.audits._subject import ORDERS, Subject
+from thinkscore.budget import Budget
 from thinkscore.engines._base import Engine
 from thinkscore.errors import BadInput
 from thinkscore.judge import make_engine, make_protocol
@@ -120,6 +121,42 @@ def test_a_judge_that_often_gives_no_verdict_is_given_no_figure() -> None:
     assert 0.2 < found.failures < 0.6 and "no_verdict" in found.why
     for one in found.probes.values():
         assert one.status == "not measurable" and one.value is None and "no verdict in" in one.note
+
+
+class Picky(Engine):
+    """Has no verdict on replies with a heading, and otherwise lets the first candidate of the case win."""
+
+    batch = 64
+
+    async def generate(self, prompts: Sequence[Prompt]) -> list[Completion]:
+        return [
+            Completion("hm" if any("###" in text for text in p.case.candidates) else p.verdicts[p.order.index(0)])
+            for p in prompts
+        ]
+
+
+def test_a_probe_whose_edits_are_not_read_says_so_instead_of_passing() -> None:
+    found = audited(Picky(), ("format", "length"), "rm_r1", CASES)
+    assert found.probes["length"].status in ("pass", "inconclusive") and found.probes["length"].value == 0
+    assert found.probes["format"].status == "not measurable"
+    assert "of 420 changed cases" in found.probes["format"].note
+
+
+def test_a_budget_that_ends_is_named_and_no_figure_is_pretended() -> None:
+    async def main() -> Card:
+        budget = Budget(max_tokens=120_000)
+        engine = make_engine("planted:clean")
+        asker = Asker(make_protocol("rm_r1"), engine, sampling=Sampling(max_tokens=100), seed=4, budget=budget)
+        await asker.open()
+        budget.open(engine.model)
+        try:
+            return await audit(asker, CASES, SMALL, probes=probes_of(SMALL, ("tone", "length", "format", "keys")))
+        finally:
+            await asker.close()
+
+    found = asyncio.run(main())
+    ended = [one for one in found.probes.values() if "the budget ended" in one.note]
+    assert ended and all(one.status == "not measurable" and one.value is None for one in ended)
 
 
 def test_too_few_pairs_are_refused_and_other_cases_do_not_count() -> None:
