@@ -11,18 +11,20 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
 
+from ..seeds import derive_seed
 from ..types import Case, Verdict
 from ._base import Example, Found, Probe, Row, told
 from ._figures import measured, unmeasured
 from ._subject import ORDERS, Item, Subject, side
 
-__all__ = ["Cue", "again"]
+__all__ = ["Cue", "again", "variant"]
 
+T = TypeVar("T")
 BIAS = 0.03
 
 
@@ -99,6 +101,11 @@ class Cue(Probe):
 
 def _mean(values: Sequence[float]) -> float | None:
     return float(np.mean(values)) if values else None
+
+
+def variant(case: Case, forms: Sequence[T]) -> T:
+    """Choose one of several forms of a cue for a case: the same whichever response has it."""
+    return forms[derive_seed("cue", case.id) % len(forms)]
 
 
 def again(text: str, size: int) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 
+from ..lab._words import CLOSINGS, OPENINGS
 from ..types import Case
-from ._cues import Cue
+from ._cues import Cue, variant
 from ._subject import with_candidate
 
 __all__ = ["Tone"]
-
-OPENING, CLOSING = "Great question!", "I hope this helps!"
 
 
 class Tone(Cue):
@@ -20,4 +19,5 @@ class Tone(Cue):
     mentions = re.compile(r"\b(?:tone|friendl|polite|pleasant|warm|flatter|courte)\w*", re.IGNORECASE)
 
     def with_cue(self, case: Case, i: int, lab: bool) -> Case | None:
-        return with_candidate(case, i, f"{OPENING} {case.candidates[i]} {CLOSING}")
+        opening, closing = variant(case, [(a, b) for a in OPENINGS for b in CLOSINGS])
+        return with_candidate(case, i, f"{opening} {case.candidates[i]} {closing}")
