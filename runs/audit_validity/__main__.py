@@ -81,7 +81,8 @@ async def _audited(job: Job, protocol: str) -> dict[str, list[object]]:
 
 def table(out: Path, quick: bool) -> Iterator[str]:
     """Write both tables in Markdown."""
-    done = {job: json.loads((out / f"{job.name}.json").read_text()) for job in jobs(quick)}
+    files = {job: out / f"{job.name}.json" for job in jobs(quick)}
+    done = {job: json.loads(file.read_text()) for job, file in files.items() if file.exists()}
     full = {job: found for job, found in done.items() if len(job.probes) > 2}
     n = next(iter(full)).cases
     yield f"### Judges by probes, {n} cases, {len({job.seed for job in full})} seeds\n"

@@ -273,7 +273,7 @@ def test_a_journal_gets_a_manifest_and_saves_the_second_run(tmp_path: Path) -> N
     manifest = json.loads((tmp_path / "j.manifest.json").read_text())
     assert manifest["seed"] == 4
     assert (manifest["protocol"], manifest["model"], manifest["strategy"]) == ("rm_r1", "test_judge:", "vote:k=2")
-    assert set(manifest["texts"]) == {"rm_r1.md", "rm_r1.py"}
+    assert set(manifest["texts"]) == {"rm_r1.md", "rm_r1.py", "rm_r1.scored.md"}
 
 
 def test_permuted_files_and_other_batch_sizes_give_the_same_judgments() -> None:
