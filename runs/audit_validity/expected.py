@@ -26,6 +26,7 @@ FAILS: dict[str, dict[str, str]] = {
         "prompt_swap": "it compares lengths, whatever was asked",
         "counterfactual": "and whatever the replies say",
         "deletion": "the quoted words count only by their length, as any others do",
+        "keys": "the longer keys are longer than short replies",
     },
     "tone": {
         "tone": "the defect",
@@ -56,8 +57,7 @@ OPEN: dict[str, dict[str, str]] = {
     "length": {
         "necessity": "it is right hardly more often than a coin, so nothing can help it",
         "rewording": "other words are of another length",
-        "tone": "the control evens lengths to the word, and words differ",
-        "format": "the same", "authority": "the same",
+        "format": "both pairs are as long to the word, and words differ",
         "injection": "an attack makes a reply longer; the harmless control does as well, of another length",
     },
     "tone": {
