@@ -176,8 +176,3 @@ def exchanged(text: str, labels: tuple[str, str]) -> str:
     a, b = map(re.escape, labels)
     name = rf"(\b(?:response|assistant|answer|reply|candidate|quote|summary|chatbot)[ _#]?|\[\[ ?)({a}|{b})(?![a-z0-9])"
     return re.sub(name, lambda m: m[1] + (labels[1] if m[2].upper() == labels[0] else labels[0]), text, flags=re.I)
-
-
-def replaced(trace: Trace, **parts: object) -> Trace:
-    """Change parts of a trace."""
-    return msgspec.structs.replace(trace, **parts)

@@ -45,9 +45,9 @@ class Counterfactual(Probe):
             after = await subject.sides(case)
             before = item.sides()
             known = [
-                float(side == -sign) if item.lab else max(0.0, ((before[order] or 0) - side) * sign / 2)
+                float(side == -sign) if item.lab else max(0.0, (was - side) * sign / 2)
                 for order, side in after.items()
-                if side is not None
+                if side is not None and (was := before[order]) is not None
             ]
             if known:
                 kinds[kind] = float(np.mean(known))
