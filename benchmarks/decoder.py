@@ -35,8 +35,8 @@ def ours(folder: Path, length: int) -> Generate:
     decoder = Decoder(folder)
 
     def generate(ids: list[int]) -> int:
-        rows = [Row(place, tuple(ids), seed=place) for place in range(ROWS)]
-        return sum(len(sample.tokens) for sample in Group(rows, length, 1.0, 1.0, frozenset()).run(decoder))
+        rows = [Row(place, tuple(ids), place, length) for place in range(ROWS)]
+        return sum(len(sample.tokens) for sample in Group(rows, 1.0, 1.0, frozenset()).run(decoder))
 
     return generate
 

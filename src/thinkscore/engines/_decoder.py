@@ -5,7 +5,8 @@ grouped-query attention with normed queries and keys, RoPE, SwiGLU. A prompt is 
 shared by all rows that continue it (`Rows`, `step`). Norm weights are folded into the matrices behind them, and
 those of queries and keys into the rotation, so a decode step is about thirty numpy calls per layer.
 
-Every result depends only on shapes and on its own row: no operation mixes rows, no shape depends on content.
+Every result depends only on shapes and on its own row: no operation mixes rows, no shape depends on content. Rows of
+prompts that differ a little in length decode together: their caches are filled up to the next multiple of `PADDED`.
 
 Axes: T positions of a sequence, R rows that decode in step, N either of them; D model width, H query heads,
 K key heads, G = H/K, E = H + K, C channels of a head, F feed-forward width, V vocabulary, L layers.
@@ -26,12 +27,14 @@ from safetensors.numpy import load_file
 
 from ..errors import BadInput
 
-__all__ = ["Config", "Decoder", "Floats", "Prefix", "Rows"]
+__all__ = ["PADDED", "Config", "Decoder", "Floats", "Prefix", "Rows"]
 
 Floats = npt.NDArray[np.float32]
 Attend = Callable[[int, Floats, Floats, Floats], Floats]
 """(layer, queries_NHC, keys_NKC, values_NKC) -> context of shape (N, H * C)."""
 
+PADDED = 32
+"""What the length of a prompt's cache is a multiple of."""
 PREFIXES_KEPT = 16
 """Prompts that stay read: more votes on a prompt arrive in further groups."""
 
@@ -91,10 +94,12 @@ class Layer(NamedTuple):
 
 
 class Prefix(NamedTuple):
-    """A prompt that was read: its cache and what may come next."""
+    """A prompt that was read: its cache, filled up with zeros, and what may come next."""
 
     keys_LKTC: Floats
     values_LKTC: Floats
+    length: int
+    """Tokens of the prompt."""
     logits_V: Floats
 
 
@@ -102,13 +107,16 @@ class Rows:
     """The cache of rows that decode in step: prompts that were read, and room for what is generated."""
 
     def __init__(self, prefixes: Sequence[Prefix], room: int) -> None:
-        """Continue `prefixes[r]` in row r by up to `room` tokens; all prompts have the same length."""
+        """Continue `prefixes[r]` in row r by up to `room` tokens; all are as long after padding."""
         layers, heads, length, channels = prefixes[0].keys_LKTC.shape
         shape = (layers, len(prefixes), heads, room, channels)
         self.keys_LRKTC, self.values_LRKTC = np.empty(shape, np.float32), np.empty(shape, np.float32)
         self.past_keys_LRKTC = _by_row([prefix.keys_LKTC for prefix in prefixes])
         self.past_values_LRKTC = _by_row([prefix.values_LKTC for prefix in prefixes])
         self.past, self.length = length, 0
+        self.prompts_R = np.array([prefix.length for prefix in prefixes])
+        beyond_RT = np.arange(length) >= self.prompts_R[:, None]
+        self.beyond_R11T = np.where(beyond_RT, np.float32(-np.inf), np.float32(0))[:, None, None]
 
     def attend(self, layer: int, queries_RHC: Floats, keys_RKC: Floats, values_RKC: Floats) -> Floats:
         """Store this step's keys and values and let each row look at its own past; returns (R, H * C)."""
@@ -119,6 +127,7 @@ class Rows:
         queries_RKGC = queries_RHC.reshape(rows, keys_RKC.shape[1], -1, channels)
         weights_RKGT = np.empty((*queries_RKGC.shape[:3], past + new), np.float32)
         np.matmul(queries_RKGC, self.past_keys_LRKTC[layer].swapaxes(2, 3), out=weights_RKGT[..., :past])
+        weights_RKGT[..., :past] += self.beyond_R11T
         np.matmul(queries_RKGC, self.keys_LRKTC[layer, :, :, :new].swapaxes(2, 3), out=weights_RKGT[..., past:])
         _exp(weights_RKGT)
         context_RKGC: Floats = weights_RKGT[..., :past] @ self.past_values_LRKTC[layer]
@@ -167,7 +176,8 @@ class Decoder:
     def _prefill(self, ids: tuple[int, ...]) -> Prefix:
         """Read a prompt of at least one token; cached."""
         hidden_TD, keys_LKTC, values_LKTC = self._read(ids)
-        return Prefix(keys_LKTC, values_LKTC, self._logits(hidden_TD[-1:])[0])
+        room = ((0, 0), (0, 0), (0, -len(ids) % PADDED), (0, 0))
+        return Prefix(np.pad(keys_LKTC, room), np.pad(values_LKTC, room), len(ids), self._logits(hidden_TD[-1:])[0])
 
     def logits(self, ids: Sequence[int]) -> Floats:
         """Return the logits after every token of a text, (T, V)."""
@@ -180,8 +190,9 @@ class Decoder:
 
     def step(self, tokens_R: npt.NDArray[np.intp], rows: Rows) -> Floats:
         """Extend each row by one token and return the logits of the next, (R, V)."""
-        place = slice(rows.past + rows.length, rows.past + rows.length + 1)
-        hidden_RD = self._run(self.embedding_VD[tokens_R], place, rows.attend)
+        # a row that has filled the model only keeps its place; what it goes on with is dropped
+        places_R = np.minimum(rows.prompts_R + rows.length, self.config.max_positions - 1)
+        hidden_RD = self._run(self.embedding_VD[tokens_R], places_R, rows.attend)
         rows.length += 1
         return self._logits(hidden_RD)
 
@@ -202,14 +213,14 @@ class Decoder:
             context_KGTC /= weights_KGTT.sum(-1, keepdims=True)
             return context_KGTC.transpose(2, 0, 1, 3).reshape(len(ids), -1)
 
-        hidden_TD = self._run(self.embedding_VD[list(ids)], slice(0, len(ids)), attend)
+        hidden_TD = self._run(self.embedding_VD[list(ids)], np.arange(len(ids)), attend)
         return hidden_TD, np.stack(keys), np.stack(values)
 
-    def _run(self, hidden_ND: Floats, places: slice, attend: Attend) -> Floats:
-        """Run all layers over tokens at `places` (one place for all rows, or one per token)."""
+    def _run(self, hidden_ND: Floats, places_N: npt.NDArray[np.intp], attend: Attend) -> Floats:
+        """Run all layers over tokens at their places."""
         c = self.config
-        cos_LNEC = self.cos_TC[places, None] * self.norm_LEC[:, None]
-        sin_LNEC = self.sin_TC[places, None] * self.swapped_norm_LEC[:, None]
+        cos_LNEC = self.cos_TC[places_N, None] * self.norm_LEC[:, None]
+        sin_LNEC = self.sin_TC[places_N, None] * self.swapped_norm_LEC[:, None]
         rotated = (c.heads + c.key_heads) * c.channels
         for i, layer in enumerate(self.layers):
             mixed_NX = _unit(hidden_ND, c.eps) @ layer.qkv_DX

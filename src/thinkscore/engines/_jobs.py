@@ -31,9 +31,11 @@ class Row(NamedTuple):
     place: int
     """Its row, 0 <= place < ROWS."""
     prompt: tuple[int, ...]
-    """Token ids, as long as those of the other rows of its group."""
+    """Token ids; those of a group fill the same multiple of `PADDED`."""
     seed: int
     """Of its own random numbers, one per token."""
+    room: int
+    """Most tokens to draw."""
 
 
 class Sample(NamedTuple):
@@ -51,8 +53,6 @@ class Group(NamedTuple):
     """Samples that are decoded in step, each in its own row."""
 
     rows: list[Row]
-    room: int
-    """Most tokens to draw."""
     temperature: float
     top_p: float
     ends: frozenset[int]
@@ -63,20 +63,25 @@ class Group(NamedTuple):
         live = np.array([row.place for row in self.rows])
         by_place = {row.place: row for row in self.rows}
         prefixes = [decoder.prefill(by_place.get(place, self.rows[0]).prompt) for place in range(ROWS)]
-        cache, logits_RV = Rows(prefixes, self.room), np.stack([prefix.logits_V for prefix in prefixes])
-        uniforms_RT = np.zeros((ROWS, self.room))
-        uniforms_RT[live] = [_uniforms(row.seed, self.room) for row in self.rows]
-        tokens_TR, logprobs_TR = np.zeros((self.room, ROWS), np.intp), np.zeros((self.room, ROWS))
+        most = max(row.room for row in self.rows)
+        cache, logits_RV = Rows(prefixes, most), np.stack([prefix.logits_V for prefix in prefixes])
+        uniforms_RT = np.zeros((ROWS, most))
+        uniforms_RT[live] = [_uniforms(row.seed, most) for row in self.rows]
+        tokens_TR, logprobs_TR = np.zeros((most, ROWS), np.intp), np.zeros((most, ROWS))
+        room_R = np.zeros(ROWS, np.intp)
+        room_R[live] = [row.room for row in self.rows]
         ended_R = np.zeros(ROWS, bool)
         is_end_V = np.isin(np.arange(logits_RV.shape[1]), list(self.ends))
-        for t in range(self.room):
+        for t in range(most):
             if t:
                 logits_RV = decoder.step(tokens_TR[t - 1], cache)
             tokens_TR[t], logprobs_TR[t] = draw(logits_RV, uniforms_RT[:, t], self.temperature, self.top_p)
-            ended_R |= is_end_V[tokens_TR[t]]
+            ended_R |= is_end_V[tokens_TR[t]] | (t + 1 >= room_R)
             if ended_R[live].all():
                 break
-        return [_sample(tokens_TR[:, place], logprobs_TR[:, place], is_end_V) for place in live]
+        return [
+            _sample(tokens_TR[: row.room, row.place], logprobs_TR[: row.room, row.place], is_end_V) for row in self.rows
+        ]
 
 
 class Scores(NamedTuple):

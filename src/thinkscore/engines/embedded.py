@@ -1,9 +1,9 @@
 """The packaged judge on a small numpy decoder, without torch: case -> prompt -> ENGINE -> completion.
 
 `embedded` runs the judge that ships with thinkscore, `embedded:DIR` any folder with a Qwen3 model of that kind.
-A sample depends only on its own prompt, seed and sample index: samples are drawn in groups of one case and one
-length, sample i of a case always in row i % 8, whatever else is asked in the same call and however many workers
-there are (THINKSCORE_WORKERS; default: one per core, at most 8). A folder whose model has a scalar head, as `thinkscore
+A sample depends only on its own prompt, seed and sample index: samples are drawn in groups of about one length, each
+always in the same of eight rows, whatever else is asked at the same time and however many workers there are
+(THINKSCORE_WORKERS; default: one per core, at most 8). A folder whose model has a scalar head, as `thinkscore
 train scalar` and `train meta` write it, gives `values` of conversations instead.
 """
 
@@ -11,19 +11,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import os
+import zlib
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from ..errors import BadInput, EngineUnavailable, ThinkscoreError
-from ..types import Completion, Failure, Message, Prompt, Sampling, Usage
-from ._base import Engine
+from ..types import Completion, Failure, Message, Prompt, Usage
+from ._base import Announce, Deliver, Engine
 from ._decoder import Config
-from ._jobs import ROWS, Group, Row, Sample, Scores, Values
-from ._pool import Job, Pool
+from ._jobs import ROWS, Row, Sample, Scores, Values
+from ._line import Line
 from ._tokens import Tokens, chat_template
 
 __all__ = ["Embedded"]
@@ -41,14 +42,13 @@ CONTEXT = 4
 class Embedded(Engine):
     """Generates with a tiny model on all cores, reproducibly; gives exact log-probabilities."""
 
-    batch = 64  # small enough that a killed run loses little
-    parallel = 2  # the second call fills the workers while the last groups of the first end
+    batch = 256  # enough to find eight rows of about one length; a killed run loses what its workers draw, no more
 
     def __init__(self, rest: str = "") -> None:
         super().__init__(rest)
         self.folder = Path(rest).absolute() if rest else PACKAGED
         self._hash = ""
-        self._pool: Pool | None = None
+        self._line: Line | None = None
 
     @property
     def identity(self) -> str:
@@ -64,9 +64,9 @@ class Embedded(Engine):
 
     async def close(self) -> None:
         """End the workers; what is queued is dropped."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            await asyncio.to_thread(pool.close)
+        line, self._line = self._line, None
+        if line is not None:
+            await asyncio.to_thread(line.close)
 
     async def generate(self, prompts: Sequence[Prompt]) -> list[Completion]:
         """Complete each prompt; same length and order.
@@ -74,27 +74,44 @@ class Embedded(Engine):
         Text outside the vocabulary, and a prompt that fills the model, are completions with `error`. Raises `BadInput`
         if the model has a scalar head instead.
         """
-        self._need(scalar=False)
-        completions, groups = await asyncio.to_thread(self._plan, prompts)
-        for group, samples in zip(groups, await self._run([group.job() for group in groups]), strict=True):
-            for i, (index, row) in enumerate(group.rows.values()):
-                failed = isinstance(samples, BaseException)
-                completions[index] = _failed(samples) if failed else self._completion(prompts[index], row, samples[i])
-        return [completions[index] for index in range(len(prompts))]
+        completions: dict[int, Completion] = {}
+        await self.stream(prompts, lambda places: None, completions.__setitem__)
+        return [completions[place] for place in range(len(prompts))]
+
+    async def stream(self, prompts: Sequence[Prompt], announce: Announce, deliver: Deliver) -> None:
+        """Complete each prompt, and hand it over when its group is done."""
+        line = self._opened(scalar=False)
+        announce(range(len(prompts)))
+        rows = await asyncio.to_thread(self._rows, prompts)
+        drawn = {
+            place: line.put(row, prompts[place].sampling) for place, row in enumerate(rows) if isinstance(row, Row)
+        }
+        line.send()
+
+        async def land(place: int, row: Row | BadInput) -> None:
+            try:
+                if isinstance(row, BadInput):
+                    raise row
+                completion = self._completion(prompts[place], row, await drawn[place])
+            except ThinkscoreError as error:
+                completion = _failed(error)
+            deliver(place, completion)
+
+        await asyncio.gather(*map(land, range(len(prompts)), rows))
 
     async def logprobs(self, prompts: Sequence[Prompt], continuations: Sequence[str]) -> list[float]:
         """Sum the natural log-probabilities of `continuations[i]` after prompt i and its prefill (T = 1).
 
         Raises `BadInput` for text outside the vocabulary or beyond the model's length.
         """
-        self._need(scalar=False)
+        line = self._opened(scalar=False)
         asked = await asyncio.to_thread(lambda: list(map(self._heard, prompts, continuations)))
         places: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for place, (head, _) in enumerate(asked):
             places[head].append(place)
         jobs = [Scores(head, [asked[place][1] for place in told]) for head, told in places.items()]
         found: dict[int, float] = {}
-        for told, result in zip(places.values(), await self._run(jobs), strict=True):
+        for told, result in zip(places.values(), await line.run(jobs), strict=True):
             if isinstance(result, BaseException):
                 raise result
             found |= zip(told, result, strict=True)
@@ -105,24 +122,27 @@ class Embedded(Engine):
 
         Raises `BadInput` if the model has no such head.
         """
-        self._need(scalar=True)
+        line = self._opened(scalar=True)
         rows = await asyncio.to_thread(lambda: [self._whole(messages) for messages in conversations])
         texts = [row for row in rows if not isinstance(row, Failure)]
         jobs = [Values(texts[start : start + TEXTS]) for start in range(0, len(texts), TEXTS)]
         found: list[float | Failure] = []
-        for job, values in zip(jobs, await self._run(jobs), strict=True):
+        for job, values in zip(jobs, await line.run(jobs), strict=True):
             failed = isinstance(values, BaseException)
             found += [Failure("engine_error", str(values))] * len(job.texts) if failed else values
         rest = iter(found)
         return [row if isinstance(row, Failure) else next(rest) for row in rows]
 
-    def _need(self, *, scalar: bool) -> None:
-        if self._pool is not None and self._scalar != scalar:
+    def _opened(self, *, scalar: bool) -> Line:
+        if self._line is None:
+            raise EngineUnavailable("the embedded engine is not open; call open() first")
+        if self._scalar != scalar:
             raise BadInput(
                 f"{self.folder} has a scalar head and writes no text; use --protocol scalar"
                 if self._scalar
                 else f"{self.folder} writes text and has no scalar head; use a folder that `train scalar` wrote"
             )
+        return self._line
 
     def _open(self) -> None:
         missing = [name for name in FILES if not (self.folder / name).is_file()]
@@ -136,39 +156,24 @@ class Embedded(Engine):
             self._positions, self._scalar = config.max_positions, config.scalar
             self._tokens = Tokens(self.folder)
             self._hash = _identity(self.folder)
-            self._pool = Pool(self.folder, _workers())
-            self._pool.start()
+            self._line = Line(self.folder, _workers(), self._tokens.ends)
         except ThinkscoreError:
             raise
         except Exception as error:  # tokenizers raises nothing narrower
             raise EngineUnavailable(f"the model in {self.folder} cannot be read: {error!r}") from error
 
-    async def _run(self, jobs: Sequence[Job[Any]]) -> list[Any]:
-        """Run jobs on the workers; a failed one gives its exception."""
-        if self._pool is None:
-            raise EngineUnavailable("the embedded engine is not open; call open() first")
-        futures = [asyncio.wrap_future(self._pool.submit(job)) for job in jobs]
-        return await asyncio.gather(*futures, return_exceptions=True)
-
-    def _plan(self, prompts: Sequence[Prompt]) -> tuple[dict[int, Completion], list[_Group]]:
-        """Put each prompt in a group of its own case and length, in the row of its sample."""
-        failed: dict[int, Completion] = {}
-        groups: dict[Hashable, list[_Group]] = defaultdict(list)
+    def _rows(self, prompts: Sequence[Prompt]) -> list[Row | BadInput]:
+        """Say what is to be drawn for each prompt, or why the model cannot read it."""
         read = cache(self._read)
-        for index, prompt in enumerate(prompts):
+
+        def row(prompt: Prompt) -> Row | BadInput:
             try:
                 ids = read(prompt.messages, prompt.prefill)
             except BadInput as error:
-                failed[index] = _failed(error)
-                continue
-            place, row_set = prompt.sample % ROWS, prompt.sample // ROWS
-            key = (prompt.case.id, prompt.case.content(), prompt.protocol, prompt.sampling, len(ids), row_set)
-            group = next((group for group in groups[key] if place not in group.rows), None)
-            if group is None:
-                group = _Group(prompt.sampling, self._positions - len(ids), self._tokens.ends, {})
-                groups[key].append(group)
-            group.rows[place] = index, Row(place, ids, prompt.seed)
-        return failed, [group for same in groups.values() for group in same]
+                return error
+            return Row(_place(prompt), ids, prompt.seed, min(prompt.sampling.max_tokens, self._positions - len(ids)))
+
+        return list(map(row, prompts))
 
     def _whole(self, messages: Sequence[Message]) -> tuple[int, ...] | Failure:
         """Return the tokens of a conversation, or why the model cannot read it."""
@@ -229,18 +234,10 @@ class Embedded(Engine):
         )
 
 
-class _Group(NamedTuple):
-    """Prompts that are decoded in step."""
-
-    sampling: Sampling
-    room: int
-    ends: frozenset[int]
-    rows: dict[int, tuple[int, Row]]
-    """Place -> number of the prompt in the call, and its row."""
-
-    def job(self) -> Group:
-        sampling, rows = self.sampling, [row for _, row in self.rows.values()]
-        return Group(rows, min(sampling.max_tokens, self.room), sampling.temperature, sampling.top_p, self.ends)
+def _place(prompt: Prompt) -> int:
+    """Return the row of a sample: those of one case follow each other, different cases begin anywhere."""
+    shown = json.dumps([prompt.case.id, prompt.case.content(), sorted(prompt.order)])
+    return (zlib.crc32(shown.encode()) + prompt.sample) % ROWS
 
 
 def _outside(unknown: Sequence[str]) -> BadInput:

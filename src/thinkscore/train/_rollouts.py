@@ -64,8 +64,8 @@ def decode(
         try:
             jobs = [
                 Group(
-                    [Row(row, tuple(prompts[place]), seeds[place]) for row, place in enumerate(places)],
-                    max_tokens, temperature, top_p, stops,
+                    [Row(row, tuple(prompts[place]), seeds[place], max_tokens) for row, place in enumerate(places)],
+                    temperature, top_p, stops,
                 )
                 for places in groups
             ]  # fmt: skip

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from thinkscore.engines._decoder import Config, Decoder
+from thinkscore.engines._decoder import PADDED, Config, Decoder
 from thinkscore.engines._jobs import ROWS, Group, Row, Scores, draw
 from thinkscore.engines._tokens import Tokens
 from thinkscore.engines.embedded import Embedded
@@ -71,13 +71,15 @@ def test_logits_are_those_of_transformers(pair: tuple[Decoder, Any], ids: list[i
 @settings(max_examples=10, deadline=None)
 @given(ids=st.lists(st.integers(0, SIZE - 1), min_size=1, max_size=60), seed=st.integers(0, 2**63 - 1))
 def test_decoding_agrees_with_reading(pair: tuple[Decoder, Any], ids: list[int], seed: int) -> None:
-    """Tokens drawn in step, from two prompts in alternate rows, have the log-probabilities of the whole text."""
+    """Tokens drawn in step, by rows of several lengths, have the log-probabilities of the whole text."""
     ours, theirs = pair
-    prompts = [tuple(ids), tuple(reversed(ids))]
-    rows = [Row(place, prompts[place % 2], seed - place if seed > ROWS else seed + place) for place in range(ROWS)]
-    for row, sample in zip(rows, Group(rows, 20, 1.0, 1.0, frozenset({2})).run(ours), strict=True):
+    shortest = (len(ids) - 1) // PADDED * PADDED + 1
+    prompts = [tuple(ids), tuple(reversed(ids)), tuple(ids[:shortest])]
+    rows = [Row(place, prompts[place % 3], (seed + place) % 2**63, 20 - place) for place in range(ROWS)]
+    for row, sample in zip(rows, Group(rows, 1.0, 1.0, frozenset({2})).run(ours), strict=True):
         text = [*row.prompt, *sample.tokens]
-        logprobs_TV = log_softmax(their_logits(theirs, text))[len(ids) - 1 : -1]
+        assert len(sample.tokens) == row.room or sample.ended
+        logprobs_TV = log_softmax(their_logits(theirs, text))[len(row.prompt) - 1 : -1]
         expected = logprobs_TV[range(len(sample.tokens)), sample.tokens]
         np.testing.assert_allclose(sample.logprobs, expected, atol=1e-4)
         parts = [tuple(sample.tokens[:n]) for n in (len(sample.tokens), 1, 0)]
@@ -120,8 +122,11 @@ def test_tokens_are_those_of_transformers(folder: Path) -> None:
 
 
 def mixed_prompts() -> list[Prompt]:
-    """Three cases of two lengths, 10 votes in two orders each, one pair of twins in the same row, one nucleus."""
+    """Six cases of several lengths, 10 votes in two orders each, one pair of twins in the same row, one nucleus."""
     texts = {"x": "the sum is one", "y": "the sum is two", "z": "green is best , A : three"}
+    texts |= {
+        f"{name}{n}": f"{text} :{' the red' * n}" for n, (name, text) in zip((1, 3, 12), texts.items(), strict=True)
+    }
     orders = [(0, 1), (1, 0)]
     prompts = [prompt(text, i, id=id_, order=orders[i % 2]) for id_, text in texts.items() for i in range(10)]
     prompts += [prompt(texts["x"], 3, id="x"), prompt(texts["x"], 3, id="x", order=(1, 0), seed=5)]
@@ -134,6 +139,8 @@ def test_a_sample_depends_on_nothing_else(folder: Path, monkeypatch: pytest.Monk
     shuffled = random.Random(3).sample(range(len(prompts)), len(prompts))
     monkeypatch.setenv("THINKSCORE_WORKERS", "1")
     (together,) = ask(folder, [prompts])
+    lengths = {done.usage.prompt_tokens for done in together}
+    assert len({-length // PADDED for length in lengths}) < len(lengths), "no two lengths share a group"
     assert len({done.text for done in together}) > len(prompts) // 2 and {"stop", "length"} == {
         d.finish for d in together
     }

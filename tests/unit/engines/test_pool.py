@@ -21,7 +21,8 @@ from thinkscore.engines.embedded import Embedded
 from thinkscore.types import Case, Message, Prompt, Sampling
 
 turns = (Message("user", "the sum is one"),)
-prompts = [Prompt(Case(str(i), turns, ("A",)), "test", turns, (0,), sampling=Sampling(max_tokens=9)) for i in range(4)]
+sampling = [Sampling(max_tokens=9 + i) for i in range(4)]  # unlike ones share no group: there is work for two workers
+prompts = [Prompt(Case(str(i), turns, ("A",)), "test", turns, (0,), sampling=sampling[i]) for i in range(4)]
 async def run():
     engine = Embedded(sys.argv[1])
     await engine.open()
