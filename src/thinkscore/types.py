@@ -15,6 +15,7 @@ from typing import Literal
 import msgspec
 
 __all__ = [
+    "Alternatives",
     "Anchor",
     "Case",
     "Completion",
@@ -138,6 +139,8 @@ class Prompt(msgspec.Struct, frozen=True):
     nothing is generated."""
     cut: int = 0
     """Characters that were left out of the case to make it fit the model."""
+    tops: int = 0
+    """How many of the likeliest tokens to report at each place of the answer, where the engine can."""
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -158,6 +161,10 @@ class Usage(msgspec.Struct, frozen=True):
         )
 
 
+Alternatives = tuple[tuple[str, float], ...]
+"""Tokens that might stand at a place, with their natural log-probabilities."""
+
+
 class Completion(msgspec.Struct, frozen=True):
     """What an engine returned for one prompt. A failed request is a completion too."""
 
@@ -171,6 +178,8 @@ class Completion(msgspec.Struct, frozen=True):
     """What this completion cost."""
     logprobs: tuple[float, ...] | None = None
     """Natural log-probability of each generated token, at temperature 1 before any cut."""
+    tops: tuple[tuple[str, Alternatives], ...] | None = None
+    """Each generated token with the likeliest at its place, if the prompt asked for them and the engine tells."""
     drawn: tuple[int, int] | None = None
     """(seed, choice) of the request where one request drew several completions; None if the prompt's seed drew it."""
     cut: int = 0

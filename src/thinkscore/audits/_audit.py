@@ -82,22 +82,24 @@ class Card(msgspec.Struct, frozen=True):
     lab: int
     """How many of them the world can read."""
     method: Method
-    """How leans after a given reasoning were read; "transplanted" means that reasoning was shown in a user turn."""
+    """How leans after a given reasoning were read."""
     failures: float
     """Share of verdicts that could not be read when nothing was changed."""
     why: str
     """The most frequent reason; empty if there were none."""
     probes: dict[str, Finding]
+    transplanted: bool = False
+    """Whether that reasoning was shown in a user turn, where the judge cannot go on with a begun answer."""
     seconds: float = 0.0
 
     def method_said(self) -> str:
         """Say how leans were read."""
         return {
             "exact": "exact margins from log-probabilities",
-            "votes": "verdicts given at once after a begun answer",
-            "transplanted": "transplanted: reasoning shown in a user turn, verdicts given at once",
+            "top": "margins from the likeliest tokens of verdicts given at once",
+            "votes": "verdicts given at once",
             "none": "no verdict could be asked for after a given reasoning",
-        }[self.method]
+        }[self.method] + ", transplanted: the reasoning shown in a user turn" * self.transplanted
 
     def weakest(self, group: Group) -> str | None:
         """Name the probe of a group that is worst off: by status, then by how near its threshold is."""
@@ -172,6 +174,7 @@ async def audit(
          "sampling": msgspec.to_builtins(asker.sampling)},
         name, len(pairs), sum(item.lab for item in subject.items), subject.method, share, why,
         {probe.id: finding_of(probe, found[probe.id], _floor(subject, found)) for probe in probes},
+        subject.transplanted,
     )  # fmt: skip
 
 

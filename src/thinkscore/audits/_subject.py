@@ -3,8 +3,9 @@
 All calls go through one asker, so that its journal serves what two probes both want to know. A lean is the margin by
 which the judge prefers candidate 0 of a pair: the log-odds of the verdict, or for protocols with scores the expected
 difference. It is read exactly from log-probabilities where the engine gives them; the softmax normaliser cancels, so
-log-probabilities are as good as logits. Else it is taken from k verdicts that the judge is made to give at once,
-log((n + 1/2) / (n' + 1/2)); where a server cannot go on with a begun answer, the reasoning is shown in a user turn
+log-probabilities are as good as logits. Else the judge is made to give its verdict at once: a server that reports the
+likeliest tokens tells the log-odds at the token that decides (`_tops`), and of any other k verdicts are drawn,
+log((n + 1/2) / (n' + 1/2)). Where a server cannot go on with a begun answer, the reasoning is shown in a user turn
 instead, and the report says so ("transplanted").
 """
 
@@ -25,10 +26,11 @@ from ..protocols._pair import Pairwise
 from ..seeds import derive_seed
 from ..types import Case, Completion, Failure, Message, Prompt, Scores, Trace, Verdict, Winner
 from ._reader import Reader
+from ._tops import TOPS, margin
 
 __all__ = ["ORDERS", "Item", "Method", "Subject", "side", "with_candidate"]
 
-Method = Literal["exact", "votes", "transplanted", "none"]
+Method = Literal["exact", "top", "votes", "none"]
 """How leans are read."""
 ORDERS = ((0, 1), (1, 0))
 FIRST = {ORDERS[0]: 0, ORDERS[1]: 50}
@@ -41,7 +43,9 @@ AT_ONCE = 24
 """Tokens of a verdict that is given at once."""
 LEAST = 1e-300
 WORST = 1.0
-_METHODS: tuple[Method, ...] = ("exact", "votes", "transplanted")
+_WAYS: tuple[tuple[Method, bool], ...] = (
+    ("exact", False), ("top", False), ("votes", False), ("top", True), ("votes", True)
+)  # fmt: skip
 _SHOWN = (
     "Your analysis so far, which stands:\n<analysis>\n{reasoning}\n</analysis>\n"
     "Give the verdict that it comes to now, and nothing else."
@@ -99,6 +103,8 @@ class Subject:
         """Take how many verdicts a lean is read from where there are no log-probabilities."""
         self.asker, self.protocol, self.votes = asker, asker.protocol, votes
         self.method: Method = "none"
+        self.transplanted = False
+        """Whether reasoning is shown in a user turn, since the judge cannot go on with a begun answer."""
         self.asked = self.unread = 0
         """Calls about changed cases, and those of them without a verdict, since somebody set them to 0."""
         self.refused = False
@@ -114,14 +120,13 @@ class Subject:
         """Find out how leans can be read: the first way that works on one of a few cases."""
         if not self.protocol.readable_by_force:
             return
-        for method in _METHODS:
+        for self.method, self.transplanted in _WAYS:
             for case in cases[:TRIED]:
-                self.method = method
                 with suppress(BadInput):
                     if await self.lean(case, ORDERS[0], "") is not None:
                         await self._find_filler(case)
                         return
-        self.method = "none"
+        self.method, self.transplanted = "none", False
 
     async def _find_filler(self, case: Case) -> None:
         for word in FILLERS:
@@ -146,7 +151,8 @@ class Subject:
     async def _draw(
         self, case: Case, order: tuple[int, int], first: int, samples: int, begin: str = ""
     ) -> list[Verdict]:
-        return await self.asker.ask(case, [Ask(order, first + k, begin=begin) for k in range(samples)])
+        verdicts = await self.asker.ask(case, [Ask(order, first + k, begin=begin) for k in range(samples)])
+        return [verdict if begin in verdict.completion.text else _elsewhere(verdict) for verdict in verdicts]
 
     def _counted(self, verdict: Verdict) -> Verdict:
         """Count what is asked about changed cases, and what came without a verdict."""
@@ -197,8 +203,10 @@ class Subject:
             return None
         if self.method == "exact":
             return await self._exact(case, order, reasoning)
+        if self.method == "top":
+            return await self._top(case, order, reasoning)
         counts = [0.5, 0.5]
-        for verdict in await self._forced(case, order, reasoning):
+        for verdict in await self.verdicts(self._forced(case, order, reasoning, self.votes)):
             won = side(verdict)
             if won is None:
                 continue
@@ -230,25 +238,42 @@ class Subject:
         (read,) = await self.asker.read(case, [Verdict(case.id, order, said, Trace(), Completion(written))])
         return (None, None) if read.expected is None else (read.expected[0], read.expected[1])
 
-    async def _forced(self, case: Case, order: tuple[int, int], reasoning: str) -> list[Verdict]:
-        """Make the judge give its verdict at once, `votes` times."""
+    async def _top(self, case: Case, order: tuple[int, int], reasoning: str) -> float | None:
+        """Read the verdict after a reasoning from the likeliest tokens where it is decided."""
+        if self.protocol.arity[1] > 2:
+            return None
+        (prompt,) = self._forced(case, order, reasoning, 1)
+        (completion,) = await self.asker.complete([msgspec.structs.replace(prompt, tops=TOPS)])
+        found = margin(completion, prompt.prefill, self.protocol.readout(prompt, ""))
+        return None if found is None else found * (1 - 2 * order[0])
+
+    def _forced(self, case: Case, order: tuple[int, int], reasoning: str, samples: int) -> list[Prompt]:
+        """Make the judge give its verdict at once."""
         base = self.protocol.render(case, order)
-        stem = self.protocol.readout(base, reasoning).prefill
         few = msgspec.structs.replace(self.asker.sampling, max_tokens=AT_ONCE)
-        changes: dict[str, object] = {"sampling": few, "prefill": stem}
-        if self.method == "transplanted":  # who cannot be begun may think before it answers
+        changes: dict[str, object] = {"sampling": few, "prefill": self.protocol.readout(base, reasoning).prefill}
+        if self.transplanted:  # who cannot be begun may think before it answers
             asked = Message("user", _SHOWN.format(reasoning=reasoning or "(nothing yet)"))
             changes = {"messages": (*base.messages[:-1], _joined(base.messages[-1], asked))}
-        prompts = [
+        return [
             msgspec.structs.replace(base, seed=derive_seed(self.asker.seed, case.id, k), sample=k, **changes)
-            for k in range(self.votes)
+            for k in range(samples)
         ]
-        return await self.verdicts(prompts)
 
     async def verdicts(self, prompts: Sequence[Prompt]) -> list[Verdict]:
         """Ask prompts as they are."""
         completions = await self.asker.complete(prompts)
-        return [self.protocol.parse(done, prompt) for done, prompt in zip(completions, prompts, strict=True)]
+        read = [self.protocol.parse(done, prompt) for done, prompt in zip(completions, prompts, strict=True)]
+        begun = [one.completion.text.startswith(prompt.prefill) for one, prompt in zip(read, prompts, strict=True)]
+        return [one if goes_on else _elsewhere(one) for one, goes_on in zip(read, begun, strict=True)]
+
+
+def _elsewhere(verdict: Verdict) -> Verdict:
+    """Take no verdict from an answer that does not go on from where it was begun: it is about something else."""
+    if isinstance(verdict.outcome, Failure):
+        return verdict
+    failure = Failure("engine_error", "the engine did not go on with a begun answer")
+    return msgspec.structs.replace(verdict, outcome=failure)
 
 
 def _log(chance: float) -> float:

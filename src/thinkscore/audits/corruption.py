@@ -62,7 +62,7 @@ class Corruption(Probe):
                 margins = await self._margins(item, subject, order, text, step, same, won)
                 if margins is not None:
                     seen.margins.append(margins)
-                if subject.method == "transplanted":
+                if subject.transplanted:
                     continue
                 went = await subject.draw(item.case, order, begin=step.up_to(text))
                 way = moved(won, side(went))

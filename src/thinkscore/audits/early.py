@@ -97,7 +97,7 @@ def held(lean: float, subject: Subject) -> float:
     if subject.protocol.arity[1] > 2 and subject.method == "exact":
         return float(lean > 0)
     chance = 1 / (1 + math.exp(-max(-700.0, min(700.0, lean))))
-    if subject.method == "exact":
+    if subject.method != "votes":
         return chance
     return (chance * (subject.votes + 1) - 0.5) / subject.votes  # the share of votes, which the log-odds smoothed
 

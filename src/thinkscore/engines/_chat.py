@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from ..types import Completion, Prompt, Usage
+from ..types import Alternatives, Completion, Prompt, Usage
 from ._address import Address
 
 __all__ = ["Dialect", "Problem", "body", "overflow", "read_reply", "too_long"]
@@ -52,8 +52,15 @@ class _Message(msgspec.Struct):
     reasoning_content: str | None = None
 
 
+class _Top(msgspec.Struct):
+    token: str
+    logprob: float
+
+
 class _Token(msgspec.Struct):
     logprob: float
+    token: str = ""
+    top_logprobs: list[_Top] | None = None
 
 
 class _Logprobs(msgspec.Struct):
@@ -98,8 +105,10 @@ def body(prompts: Sequence[Prompt], address: Address, dialect: Dialect, tokens: 
         said["max_completion_tokens" if address.urls[0].startswith(FROM_OPENAI) else "max_tokens"] = tokens
     if len(prompts) > 1:
         said["n"] = len(prompts)
-    if options.logprobs:
+    if options.logprobs or first.tops:
         said["logprobs"] = True
+    if first.tops:
+        said["top_logprobs"] = first.tops
     if options.effort:
         said["reasoning_effort"] = options.effort
     if options.thinking:
@@ -149,7 +158,12 @@ def _completion(choice: _Choice, prompt: Prompt, usage: Usage, wrote: bool) -> C
         finish="length" if finish == "length" else "stop",
         usage=usage,
         logprobs=None if tokens is None else tuple(token.logprob for token in tokens),
+        tops=_tops(tokens) if prompt.tops and tokens else None,
     )
+
+
+def _tops(tokens: Sequence[_Token]) -> tuple[tuple[str, Alternatives], ...]:
+    return tuple((one.token, tuple((top.token, top.logprob) for top in one.top_logprobs or ())) for one in tokens)
 
 
 def _text(content: str | list[dict[str, object]] | None) -> str:

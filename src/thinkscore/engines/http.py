@@ -153,7 +153,9 @@ class Http(Engine):
             else:
                 # Greedy answers are one answer: servers refuse to draw several.
                 own = place if prompt.sampling.temperature == 0 else 0
-                groups.setdefault((prompt.messages, prompt.prefill, prompt.sampling, own), []).append(place)
+                groups.setdefault((prompt.messages, prompt.prefill, prompt.sampling, prompt.tops, own), []).append(
+                    place
+                )
         return [_Chat(self, batch, places, [prompts[place] for place in places]) for places in groups.values()]
 
     def _continues(self) -> bool:

@@ -32,6 +32,8 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a scalar head read."""
     continuations: tuple[str, ...] = ()
     """What was scored after the prefill."""
+    tops: int = 0
+    """How many of the likeliest tokens were asked for at each place."""
 
 
 class Call(NamedTuple):
@@ -50,7 +52,7 @@ class Call(NamedTuple):
         elif p.continuations:
             request = Request("logprobs", model, p.messages, p.prefill, Sampling(), 0, 0, (), p.continuations)
         else:
-            request = Request("generate", model, p.messages, p.prefill, p.sampling, p.seed, p.sample)
+            request = Request("generate", model, p.messages, p.prefill, p.sampling, p.seed, p.sample, tops=p.tops)
         return cls(content_hash(request), request, prompt)
 
 

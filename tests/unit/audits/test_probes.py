@@ -192,7 +192,7 @@ def test_free_text_and_an_engine_without_prefill_are_audited_with_transplanted_r
         for i in range(30)
     ]  # fmt: skip
     found = audited(Steady(), ("swap", "position", "rewording", "counterfactual"), "rm_r1_think", cases)
-    assert found.method == "transplanted" and found.lab == 0
+    assert found.method == "votes" and found.transplanted and found.lab == 0
     assert "transplanted" in found.method_said()
     assert found.probes["swap"].value == 1.0, found.probes["swap"]
     assert found.probes["position"].value == 0.0
