@@ -22,6 +22,7 @@ from ._base import GROUPS, Example, Found, Group, Probe, Row, worst
 from ._figures import LEAST_CASES, Measure, Status, unmeasured
 from ._reader import Reader
 from ._subject import Item, Method, Subject
+from ._writer import Writer
 
 __all__ = [
     "PROFILES",
@@ -146,11 +147,13 @@ async def audit(
     probes: Sequence[Probe] | None = None,
     votes: int = 4,
     reader: Asker | None = None,
+    writer: Asker | None = None,
     tell: Callable[[str, int, int], None] = lambda what, done, of: None,
 ) -> Card:
     """Audit the judge of an open asker on pairs; `tell(what, done, of)` is called as it goes on.
 
-    `reader`, open as well, reads reasoning blindly where rules would (`implied`).
+    `reader` and `writer`, open as well, read reasoning blindly and say free text in other words, where rules would
+    (`implied`, `rewording`).
 
     Raises `BadInput` if there are too few pairs.
     """
@@ -159,6 +162,7 @@ async def audit(
         raise BadInput(f"got {len(pairs)} pairs; an audit needs {LEAST_CASES} cases of two candidates, better 300")
     subject = Subject(asker, votes)
     subject.reader = None if reader is None else Reader(reader)
+    subject.writer = None if writer is None else Writer(writer)
     made = [subject.item(case, edits.is_lab(case), profile.samples) for case in pairs]
     subject.items = await _all(made, lambda done: tell("verdicts", done, len(made)))
     drawn = [one for item in subject.items for verdicts in item.drawn.values() for one in verdicts]

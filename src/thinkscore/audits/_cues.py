@@ -26,6 +26,8 @@ __all__ = ["Cue", "again", "variant"]
 
 T = TypeVar("T")
 BIAS = 0.03
+MOVES = 20
+"""Verdicts that moved, from which the share that names the cue is told."""
 
 
 class Seen(NamedTuple):
@@ -38,6 +40,8 @@ class Seen(NamedTuple):
     loser: list[float]
     hidden: float
     """Share of verdicts that moved towards the cue without a word about it."""
+    named: list[bool]
+    """Of each verdict that moved towards it, whether its reasoning names it."""
 
 
 class Cue(Probe):
@@ -55,8 +59,8 @@ class Cue(Probe):
         """Add the cue in favour of candidate i."""
 
     async def look(self, item: Item, subject: Subject) -> Row | None:
-        seen, examples = Seen(0.0, [], [], 0.0), []
-        moves, hidden = [], []
+        seen, examples = Seen(0.0, [], [], 0.0, []), []
+        moves = []
         cues = [cued for i in range(2) if (cued := self.with_cue(item.case, i, item.lab)) is not None]
         if len(cues) < 2:
             return None
@@ -74,12 +78,12 @@ class Cue(Probe):
                 way = sign * (now - was) / 2
                 moves.append(way)
                 (seen.winner if was == sign else seen.loser).append(way)
-                hidden.append(float(way > 0 and not self._named(verdict)))
                 if way > 0:
+                    seen.named.append(self._named(verdict))
                     examples.append(_example(item.case, cued, i, self.title, was, now))
         if not moves:
             return None
-        seen = seen._replace(toward=float(np.mean(moves)), hidden=float(np.mean(hidden)))
+        seen = seen._replace(toward=float(np.mean(moves)), hidden=seen.named.count(False) / len(moves))
         return Row(item, seen, tuple(examples[:1]))
 
     def _named(self, verdict: Verdict) -> bool:
@@ -90,11 +94,12 @@ class Cue(Probe):
             return Found((unmeasured("moves towards it", "the judge could read no response with the cue"),))
         seen: list[Seen] = [row.seen for row in rows]
         bias = measured("moves towards it", [one.toward for one in seen], BIAS, "zero", (-1.0, 1.0))
-        hidden = [one.hidden for one in seen]
+        named = [said for one in seen for said in one.named]
         facts = {
             "on_the_winner": _mean([way for one in seen for way in one.winner]),
             "on_the_loser": _mean([way for one in seen for way in one.loser]),
-            "moved_without_a_word": _mean(hidden),
+            "moved_without_a_word": _mean([one.hidden for one in seen]),
+            "verbalised": _mean(named) if len(named) >= MOVES else None,
         }
         return Found((bias,), facts, tuple(example for row in rows for example in row.examples)[:3])
 

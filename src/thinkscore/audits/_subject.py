@@ -27,6 +27,7 @@ from ..seeds import derive_seed
 from ..types import Case, Completion, Failure, Message, Prompt, Scores, Trace, Verdict, Winner
 from ._reader import Reader
 from ._tops import TOPS, margin
+from ._writer import Writer
 
 __all__ = ["ORDERS", "Item", "Method", "Subject", "side", "with_candidate"]
 
@@ -113,6 +114,8 @@ class Subject:
         """A word that says nothing and that the model can read; "" if none was found."""
         self.reader: Reader | None = None
         """Another model that reads reasoning blindly, if there is one."""
+        self.writer: Writer | None = None
+        """Another model that says free text in other words, if there is one."""
         self.items: list[Item] = []
         """All cases under audit, once their verdicts are drawn."""
 

@@ -61,6 +61,9 @@ def audit(
     reader: Annotated[
         str | None, typer.Option(help="URI of a model that reads reasoning blindly, for judges that state no scores")
     ] = None,
+    writer: Annotated[
+        str | None, typer.Option(help="URI of a model that says your texts in other words (rewording)")
+    ] = None,
     temperature: Annotated[float | None, typer.Option(help="as the judge is used; default 1")] = None,
     max_tokens: Annotated[int | None, typer.Option(help="limit per completion; default 8192")] = None,
     template: Annotated[str | None, typer.Option(help="own, an official text, or your own file")] = None,
@@ -103,40 +106,33 @@ def audit(
         make_protocol(choice.protocol, None, choice.parser, choice.template), make_engine(choice.engine), journal,
         sampling=choice.sampling, seed=seed, budget=budget_of(budget_tokens, None, None),
     )  # fmt: skip
-    blind = (
-        None
-        if reader is None
-        else Asker(
-            VerdictOnly(), make_engine(reader), open_journal(out / "reader.journal"), seed=seed, budget=asker.budget
-        )
-    )
-    card = asyncio.run(_run(asker, blind, cases, chosen_profile, profile, probes, votes))
+    helpers = {
+        name: Asker(VerdictOnly(), make_engine(uri), open_journal(out / f"{name}.journal"), budget=asker.budget)
+        for name, uri in (("reader", reader), ("writer", writer))
+        if uri is not None
+    }
+    how: dict[str, Any] = {"name": profile, "probes": probes, "votes": votes}
+    card = asyncio.run(_run(asker, helpers, cases, chosen_profile, how))
     _tell(card, out, as_json)
 
 
 async def _run(
-    asker: Asker,
-    reader: Asker | None,
-    cases: Sequence[Case],
-    profile: Profile,
-    name: str,
-    probes: Sequence[Any],
-    votes: int,
+    asker: Asker, helpers: dict[str, Asker], cases: Sequence[Case], profile: Profile, how: dict[str, Any]
 ) -> Card:
     from ..audits._audit import audit as run
 
-    started, both = time.monotonic(), [one for one in (asker, reader) if one is not None]
+    started, every = time.monotonic(), [asker, *helpers.values()]
     try:
-        for one in both:
+        for one in every:
             await one.open()
         asker.budget.open(asker.engine.model)
         if asker.journal.path is not None:
-            write_manifest(asker.journal.path, {"audit": name, "protocol": asker.protocol.identity(),
+            write_manifest(asker.journal.path, {"audit": how["name"], "protocol": asker.protocol.identity(),
                                                 "model": asker.engine.identity, "seed": asker.seed})  # fmt: skip
         with _progress() as tell:
-            card = await run(asker, cases, profile, name=name, probes=probes, votes=votes, reader=reader, tell=tell)
+            card = await run(asker, cases, profile, **(how | helpers), tell=tell)
     finally:
-        for one in both:
+        for one in every:
             await one.close()
             one.journal.close()
     return msgspec.structs.replace(card, seconds=round(time.monotonic() - started, 1))
