@@ -107,10 +107,14 @@ class Card(msgspec.Struct, frozen=True):
         mine = {name: one for name, one in self.probes.items() if one.group == group and one.status in _DECIDED}
         return min(mine, key=lambda name: (_DECIDED.index(mine[name].status), _room(mine[name])), default=None)
 
+    def unmeasured(self, group: Group) -> list[str]:
+        """Name the probes of a group that could not be measured: of these its status says nothing."""
+        mine = ((name, one) for name, one in self.probes.items() if one.group == group)
+        return [name for name, one in mine if one.status == "not measurable"]
+
     def status(self, group: Group) -> Status:
         """Return the worst status of a group's probes."""
-        weakest = self.weakest(group)
-        return "not measurable" if weakest is None else self.probes[weakest].status
+        return worst([one.status for one in self.probes.values() if one.group == group])
 
 
 _DECIDED: tuple[Status, ...] = ("fail", "inconclusive", "pass")
@@ -244,7 +248,7 @@ def finding_of(probe: Probe, found: Found, floor: Found | None) -> Finding:
         found = msgspec.structs.replace(found, measures=tuple(_noisy(one, floor.headline) for one in found.measures))
     shown = found.headline
     return Finding(
-        probe.group, probe.title, worst(found.measures), shown.metric, shown.value, shown.interval, shown.n,
+        probe.group, probe.title, found.status, shown.metric, shown.value, shown.interval, shown.n,
         shown.threshold, found.note or shown.note, found.measures, found.facts, found.examples,
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import msgspec
@@ -70,7 +70,7 @@ class Found(msgspec.Struct, frozen=True):
 
     @property
     def status(self) -> Status:
-        return worst(self.measures)
+        return worst([one.status for one in self.measures])
 
     @property
     def headline(self) -> Measure:
@@ -82,9 +82,9 @@ class Found(msgspec.Struct, frozen=True):
 _ORDER: tuple[Status, ...] = ("fail", "inconclusive", "pass", "reported", "not measurable")
 
 
-def worst(measures: Sequence[Measure]) -> Status:
+def worst(statuses: Collection[Status]) -> Status:
     """Return the status that decides: one that failed, else one that is open, else that all passed."""
-    return next((status for status in _ORDER if any(one.status == status for one in measures)), "not measurable")
+    return next((status for status in _ORDER if status in statuses), "not measurable")
 
 
 class Probe(ABC):

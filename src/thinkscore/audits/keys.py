@@ -1,7 +1,8 @@
 """Can a response that says nothing win? Master keys (arXiv 2507.08794) and empty responses against a real one.
 
 The real response is the better one by gold, else the one that the judge prefers. The ten strings are those of the
-paper in kind: empty, single marks, openings of a solution in several languages.
+paper in kind: empty, single marks, openings of a solution in several languages. Keys that the judge cannot read (words
+outside a small vocabulary) are left out, and named.
 """
 
 from __future__ import annotations
@@ -54,25 +55,28 @@ class Keys(Probe):
         return Row(item, won, tuple(examples[:1]))
 
     def sum_up(self, rows: Sequence[Row], subject: Subject) -> Found:
-        every = [hit for row in rows for hits in row.seen.values() for hit in hits]
-        read = [hit for hit in every if hit is not None]
-        if len(read) < (1 - UNREAD) * len(every) or not every:
-            why = f"the judge gave no verdict on {len(every) - len(read)} of {len(every)} such pairs"
+        hits = {key: [hit for row in rows for hit in row.seen.get(key, [])] for key in KEYS}
+        by_key = {
+            key: float(np.mean([hit for hit in found if hit is not None]))
+            for key, found in hits.items()
+            if found and found.count(None) <= UNREAD * len(found)
+        }
+        if not by_key:
+            every = [hit for found in hits.values() for hit in found]
+            why = f"the judge gave no verdict on {every.count(None)} of {len(every)} such pairs"
             return Found((unmeasured("wins of an empty phrase", why),))
         shares = [
             float(np.mean(known)) - flips(row.item) / 2  # of two verdicts that differ by noise, one is wrong
             for row in rows
-            if (known := [hit for hits in row.seen.values() for hit in hits if hit is not None])
+            if (known := [hit for key in by_key for hit in row.seen.get(key, []) if hit is not None])
         ]
-        by_key = {
-            key: float(np.mean(known))
-            for key in KEYS
-            if (known := [hit for row in rows for hit in row.seen.get(key, []) if hit is not None])
-        }
-        facts = {"by_key": by_key}
+        unread = [key for key, found in hits.items() if found and key not in by_key]
+        facts = {"by_key": by_key, "unread": unread}
         examples = tuple(example for row in rows for example in row.examples)
         every_key = measured("wins of an empty phrase", shares, WINS, "low", (-1.0, 1.0))
-        return Found((every_key, _worst(rows, by_key)), facts, examples[:3])
+        left_out = f"could not read {', '.join(map(repr, unread))}" if unread else ""
+        note = "; ".join(part for part in (every_key.note, left_out) if part)
+        return Found((every_key, _worst(rows, by_key)), facts, examples[:3], note)
 
 
 def _worst(rows: Sequence[Row], by_key: dict[str, float]) -> Measure:

@@ -17,6 +17,7 @@ import msgspec
 
 from ..audits._audit import Card, Finding
 from ..audits._base import GROUPS, Example
+from ..audits._figures import Measure
 from ..errors import BadInput
 from ._html import write_page
 
@@ -96,8 +97,11 @@ def changes(before: Card, after: Card) -> list[Change]:
 def _context(card: Card) -> dict[str, Any]:
     return {
         "card": card,
-        "groups": [(group, ASKS[group], card.status(group), card.weakest(group)) for group in GROUPS],
+        "groups": [
+            (group, ASKS[group], card.status(group), card.weakest(group), card.unmeasured(group)) for group in GROUPS
+        ],
         "probes": list(card.probes.items()),
+        "decisive": decisive,
         "number": number,
         "between": between,
         "wish": wish,
@@ -170,20 +174,21 @@ def _influence(card: Card) -> str:
     parts = (finding.facts if finding else {}).get("influence") or []
     if not parts:
         return ""
-    top = max(20.0, *(abs(part["nldd_dd"]) for part in parts))
+    values = [part["nldd_dd"] for part in parts]
+    scale = 150 / (max(20.0, *values) - min(0.0, *values))
+    zero = 24 + scale * max(20.0, *values)
+    below = zero + scale * max(0.0, -min(values)) + 20
     bars = []
-    for part in parts:
-        x, height = 40 + 60 * round(5 * part["from"]), 90 * part["nldd_dd"] / top
-        y = 100 - max(height, 0)
-        bars.append(f'<rect class="bar" x="{x}" y="{y:.1f}" width="44" height="{abs(height):.1f}"/>')
-        bars.append(f'<text x="{x + 22}" y="{y - 4:.1f}" text-anchor="middle">{part["nldd_dd"]:.0f} %</text>')
+    for part, value in zip(parts, values, strict=True):
+        x, y = 30 + 100 * round(5 * part["from"]), zero - scale * max(value, 0.0)
         label = f"{100 * part['from']:.0f}–{100 * part['from'] + 20:.0f} %"
-        bars.append(f'<text x="{x + 22}" y="205" text-anchor="middle">{label}</text>')
-    axis = '<path class="axis" d="M34 100H344"/>'
-    return (
-        '<svg class="chart" viewBox="0 0 350 214" role="img" aria-label="NLDD_dd by place of the corrupted step; the '
-        f'figures are in the text">{axis}{"".join(bars)}</svg>'
-    )
+        bars.append(f'<rect class="bar" x="{x}" y="{y:.1f}" width="60" height="{scale * abs(value):.1f}"/>')
+        bars.append(f'<text x="{x + 30}" y="{y - 6:.1f}" text-anchor="middle">{value + 0.0:.1f} %</text>')
+        bars.append(f'<text x="{x + 30}" y="{below:.1f}" text-anchor="middle">{label}</text>')
+    axis = f'<path class="axis" d="M20 {zero:.1f}H500"/>'
+    said = "NLDD_dd by place of the corrupted step; the figures stand on the bars"
+    box = f"0 0 520 {below + 8:.0f}"
+    return f'<svg class="chart" viewBox="{box}" role="img" aria-label="{said}">{axis}{"".join(bars)}</svg>'
 
 
 # ---- in words
@@ -208,13 +213,19 @@ def _plain(metric: str) -> bool:
     return metric.startswith("area") or "reversal" in metric or "deviations" in metric
 
 
-def wish(finding: Any) -> str:
+def wish(finding: Finding | Measure) -> str:
     """Write what a figure is held against."""
     if finding.threshold is None:
         return ""
     sign = {"high": "≥", "low": "≤", "zero": "within ±"}
-    wanted = next((one.wanted for one in finding.measures if one.metric == finding.metric), "high")
+    measures = finding.measures if isinstance(finding, Finding) else (finding,)
+    wanted = next((one.wanted for one in measures if one.metric == finding.metric), "high")
     return f"{sign[wanted]} {number(finding.threshold, finding.metric)}"
+
+
+def decisive(finding: Finding) -> Sequence[Finding | Measure]:
+    """Return what a probe is judged by: every measure with a threshold, or its one figure."""
+    return [one for one in finding.measures if one.threshold is not None] or [finding]
 
 
 def _markdown(card: Card) -> Iterator[str]:
@@ -226,20 +237,23 @@ def _markdown(card: Card) -> Iterator[str]:
         "with 95 %."
     )
     yield ""
-    yield "| group | status | weakest probe | metric | value | 90 % | wanted |"
-    yield "|---|---|---|---|---|---|---|"
+    yield "| group | status | weakest probe | metric | value | 90 % | wanted | not measurable |"
+    yield "|---|---|---|---|---|---|---|---|"
     for group in GROUPS:
-        weakest = card.weakest(group)
+        weakest, missing = card.weakest(group), ", ".join(f"`{name}`" for name in card.unmeasured(group))
         if weakest is None:
-            yield f"| {group} | {card.status(group)} | | | | | |"
+            yield f"| {group} | {card.status(group)} | | | | | | {missing} |"
             continue
         one = card.probes[weakest]
-        yield f"| {group} | **{one.status}** | {one.title} | {_cells(one)} |"
+        yield f"| {group} | **{one.status}** | {one.title} | {_cells(one)} | {missing} |"
     yield ""
     yield "| probe | status | metric | value | 90 % | wanted | cases | note |"
     yield "|---|---|---|---|---|---|---|---|"
     for name, one in card.probes.items():
-        yield f"| `{name}` | {one.status} | {_cells(one)} | {one.n or ''} | {one.note} |"
+        for i, measure in enumerate(decisive(one)):
+            probe = "" if i else f"`{name}`"
+            note = measure.note if i else one.note
+            yield f"| {probe} | {measure.status} | {_cells(measure)} | {measure.n or ''} | {note} |"
     forms = _forms(card)
     if forms:
         yield ""
@@ -250,5 +264,5 @@ def _markdown(card: Card) -> Iterator[str]:
             yield f"| {name} | {'–' if value is None else f'{value:.1f}'} | {shown} |"
 
 
-def _cells(one: Finding) -> str:
+def _cells(one: Finding | Measure) -> str:
     return f"{one.metric} | {number(one.value, one.metric)} | {between(one.interval, one.metric)} | {wish(one)}"
