@@ -30,7 +30,7 @@ from .types import Case, Completion, Failure, Prompt, Sampling, Trace, Usage, Ve
 __all__ = ["Ask", "Asker", "TooLong"]
 
 TooLong = Literal["fail", "middle"]
-RENDERED = 512
+RENDERED = 2048
 """Rendered orders that are remembered."""
 FITS = 8
 """How often a case is shortened before it is given up."""

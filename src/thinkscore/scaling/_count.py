@@ -12,7 +12,7 @@ from math import floor, fsum
 from ..types import Case, Failure, Judgment, Scores, Verdict, Winner
 from ._base import Strategy, best, failed, readable, usage
 
-__all__ = ["ballots", "counted", "judged", "needed", "soft", "sums", "weighted"]
+__all__ = ["ballots", "counted", "firsts", "judged", "needed", "soft", "sums", "weighted"]
 
 
 def counted(
@@ -65,21 +65,26 @@ def soft(verdicts: Sequence[Verdict], n: int) -> list[float]:
 
 def ballots(verdicts: Sequence[Verdict], n: int) -> list[float]:
     """Add up one vote per readable verdict, shared among those that it puts first."""
-    shares = [_ballot(verdict, n) for verdict in readable(verdicts)]
-    return [fsum(share) for share in zip(*shares, strict=True)] if shares else [0.0] * n
+    shares: list[list[float]] = [[] for _ in range(n)]
+    for verdict in verdicts:
+        first = firsts(verdict)
+        for i in first:
+            shares[i].append(1 / len(first))
+    return list(map(fsum, shares))
 
 
-def _ballot(verdict: Verdict, n: int) -> list[float]:
-    """Share one vote among the candidates that a verdict puts first; a tie among all it was shown."""
+def firsts(verdict: Verdict) -> Sequence[int]:
+    """Name the candidates that a verdict puts first: all that it was shown for a tie, none if it cannot be read."""
     match verdict.outcome:
         case Winner(winner):
-            first = [winner]
+            return (winner,)
         case Scores(scores):
             top = max((score for score in scores if score is not None), default=None)
-            first = [i for i, score in enumerate(scores) if score is not None and score == top]
+            return [i for i, score in enumerate(scores) if score is not None and score == top]
+        case Failure():
+            return ()
         case _:
-            first = list(verdict.order)
-    return [1 / len(first) if i in first else 0.0 for i in range(n)]
+            return verdict.order
 
 
 def sums(verdicts: Sequence[Verdict], n: int) -> list[float] | None:

@@ -27,7 +27,7 @@ from msgspec import Meta
 
 from ..types import Case, Judgment, Verdict
 from ._base import Ask, Move, State, Stop, Strategy, balanced_order
-from ._count import ballots, counted, needed
+from ._count import counted, firsts, needed
 
 __all__ = ["Adaptive", "sure"]
 
@@ -87,9 +87,10 @@ def sure(a: int, b: int) -> float:
 def _draws(verdicts: Sequence[Verdict], n: int, size: int) -> tuple[int, int]:
     """Count the draws for the two candidates in front; a draw is `size` verdicts in a row that name the same one."""
     totals = [0] * max(n, 2)
-    for start in range(0, len(verdicts) - size + 1, size):
-        votes = ballots(verdicts[start : start + size], n)
-        for i, vote in enumerate(votes):
-            totals[i] += vote == size
+    named = list(map(firsts, verdicts))
+    for start in range(0, len(named) - size + 1, size):
+        alone = named[start]
+        if len(alone) == 1 and all(list(other) == list(alone) for other in named[start + 1 : start + size]):
+            totals[alone[0]] += 1
     second, first = sorted(totals)[-2:]
     return first, second
