@@ -114,9 +114,10 @@ class Rows:
         self.past_keys_LRKTC = _by_row([prefix.keys_LKTC for prefix in prefixes])
         self.past_values_LRKTC = _by_row([prefix.values_LKTC for prefix in prefixes])
         self.past, self.length = length, 0
-        self.prompts_R = np.array([prefix.length for prefix in prefixes])
-        beyond_RT = np.arange(length) >= self.prompts_R[:, None]
+        lengths_R = np.array([prefix.length for prefix in prefixes])
+        beyond_RT = np.arange(length - PADDED, length) >= lengths_R[:, None]
         self.beyond_R11T = np.where(beyond_RT, np.float32(-np.inf), np.float32(0))[:, None, None]
+        self.prompts_N = lengths_R[:1] if (lengths_R == lengths_R[0]).all() else lengths_R
 
     def attend(self, layer: int, queries_RHC: Floats, keys_RKC: Floats, values_RKC: Floats) -> Floats:
         """Store this step's keys and values and let each row look at its own past; returns (R, H * C)."""
@@ -127,7 +128,7 @@ class Rows:
         queries_RKGC = queries_RHC.reshape(rows, keys_RKC.shape[1], -1, channels)
         weights_RKGT = np.empty((*queries_RKGC.shape[:3], past + new), np.float32)
         np.matmul(queries_RKGC, self.past_keys_LRKTC[layer].swapaxes(2, 3), out=weights_RKGT[..., :past])
-        weights_RKGT[..., :past] += self.beyond_R11T
+        weights_RKGT[..., past - PADDED : past] += self.beyond_R11T
         np.matmul(queries_RKGC, self.keys_LRKTC[layer, :, :, :new].swapaxes(2, 3), out=weights_RKGT[..., past:])
         _exp(weights_RKGT)
         context_RKGC: Floats = weights_RKGT[..., :past] @ self.past_values_LRKTC[layer]
@@ -191,8 +192,8 @@ class Decoder:
     def step(self, tokens_R: npt.NDArray[np.intp], rows: Rows) -> Floats:
         """Extend each row by one token and return the logits of the next, (R, V)."""
         # a row that has filled the model only keeps its place; what it goes on with is dropped
-        places_R = np.minimum(rows.prompts_R + rows.length, self.config.max_positions - 1)
-        hidden_RD = self._run(self.embedding_VD[tokens_R], places_R, rows.attend)
+        places_N = np.minimum(rows.prompts_N + rows.length, self.config.max_positions - 1)
+        hidden_RD = self._run(self.embedding_VD[tokens_R], places_N, rows.attend)
         rows.length += 1
         return self._logits(hidden_RD)
 
@@ -217,7 +218,7 @@ class Decoder:
         return hidden_TD, np.stack(keys), np.stack(values)
 
     def _run(self, hidden_ND: Floats, places_N: npt.NDArray[np.intp], attend: Attend) -> Floats:
-        """Run all layers over tokens at their places."""
+        """Run all layers over tokens at `places_N` (one place for all, or one each)."""
         c = self.config
         cos_LNEC = self.cos_TC[places_N, None] * self.norm_LEC[:, None]
         sin_LNEC = self.sin_TC[places_N, None] * self.swapped_norm_LEC[:, None]
