@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from thinkscore.grounding import Finding, coverage, equations, findings, follows, implied, numbers, quotes, stands
+from thinkscore.grounding import Finding, coverage, equations, findings, follows, implied, numbers, quotes, stands, tied
 from thinkscore.plugins import load, names
 from thinkscore.protocols._base import Protocol
 from thinkscore.types import (
@@ -107,6 +107,14 @@ FOLLOWS = {
 @pytest.mark.parametrize(("outcome", "texts", "ok"), FOLLOWS.values(), ids=FOLLOWS)
 def test_a_verdict_is_held_against_the_stated_scores(outcome: Outcome, texts: tuple[str, str], ok: bool | None) -> None:
     assert [finding.ok for finding in follows(verdict(outcome, evaluation=said(*texts)))] == [ok]
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"), [(("8/10", "8/10"), True), (("8/10", "7/10"), False), (("8", "?"), False)]
+)
+def test_a_winner_among_equals_is_a_tie_that_was_broken(texts: tuple[str, str], expected: bool) -> None:
+    assert tied(verdict(Winner(1), evaluation=said(*texts))) is expected
+    assert tied(verdict(Tie(), evaluation=said(*texts))) is False
 
 
 def test_summed_levels_are_held_against_exactly() -> None:

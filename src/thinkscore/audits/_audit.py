@@ -211,7 +211,10 @@ async def _probed(probe: Probe, subject: Subject, tell: Callable[[str, int, int]
     of = len(subject.items)
     subject.asked = subject.unread = 0
     looks = [_looked(probe, item, subject) for item in subject.items]
-    rows = [row for row in await _all(looks, lambda done: tell(probe.id, done, of)) if row is not None]
+    every = await _all(looks, lambda done: tell(probe.id, done, of))
+    rows, errors = [row for row in every if isinstance(row, Row)], [one for one in every if isinstance(one, BadInput)]
+    if errors and not rows:
+        return Found((unmeasured("nothing", str(errors[0])),))
     if subject.refused:
         return Found((unmeasured("nothing", "the budget ended before it was done"),))
     if probe.reads_all and subject.unread > MOST_FAILURES * subject.asked:
@@ -220,11 +223,11 @@ async def _probed(probe: Probe, subject: Subject, tell: Callable[[str, int, int]
     return probe.sum_up(rows, subject)
 
 
-async def _looked(probe: Probe, item: Item, subject: Subject) -> Row | None:
+async def _looked(probe: Probe, item: Item, subject: Subject) -> Row | BadInput | None:
     try:
         return await probe.look(item, subject)
-    except BadInput:  # this protocol cannot show what the probe made of the case
-        return None
+    except BadInput as error:  # this protocol cannot show what the probe made of the case, or this engine not read it
+        return error
 
 
 async def _all(work: Sequence[Any], done: Callable[[int], None]) -> list[Any]:
@@ -245,7 +248,10 @@ async def _all(work: Sequence[Any], done: Callable[[int], None]) -> list[Any]:
 def finding_of(probe: Probe, found: Found, floor: Found | None) -> Finding:
     """Put what a probe found on the card; beside a judge that does not agree with itself it concludes nothing."""
     if probe.noisy and floor is not None and floor.status == "fail":
-        found = msgspec.structs.replace(found, measures=tuple(_noisy(one, floor.headline) for one in found.measures))
+        measures = tuple(
+            one if probe.signed and one.status == "fail" else _noisy(one, floor.headline) for one in found.measures
+        )
+        found = msgspec.structs.replace(found, measures=measures)
     shown = found.headline
     return Finding(
         probe.group, probe.title, found.status, shown.metric, shown.value, shown.interval, shown.n,

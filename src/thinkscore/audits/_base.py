@@ -97,6 +97,8 @@ class Probe(ABC):
     """Whether the quick profile has it."""
     noisy: ClassVar[bool] = True
     """Whether a judge that does not agree with itself can make it say anything."""
+    signed: ClassVar[bool] = False
+    """Whether noise cancels in what it measures, so that even a noisy judge can fail."""
     reads_all: ClassVar[bool] = True
     """Whether a judge must be able to read what it changes; one that may not says itself what was unread."""
     calls: ClassVar[int] = 0

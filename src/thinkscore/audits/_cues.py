@@ -48,6 +48,7 @@ class Cue(Probe):
     """A probe of one cue; a subclass adds it."""
 
     group = "robust"
+    signed = True
     calls = 6
     mentions: ClassVar[re.Pattern[str]]
     """What reasoning says that names the cue."""

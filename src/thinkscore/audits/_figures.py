@@ -100,15 +100,13 @@ def pooled(
     low, high = (float(end) for end in np.quantile(drawn, [0.05, 0.95]))
     interval = (low, high) if span is None else _at_least(value, low, high, n, span)
     status = "reported" if threshold is None else _status(interval, threshold, wanted)
-    needed = _needed(n, value, interval, threshold or 0.0, wanted) if status == "inconclusive" else ""
+    needed = _needed(n, value, (low, high), threshold or 0.0, wanted, span) if status == "inconclusive" else ""
     return Measure(metric, value, interval, n, threshold, wanted, status, needed)
 
 
 def _at_least(value: float, low: float, high: float, n: int, span: tuple[float, float]) -> tuple[float, float]:
     """Widen an interval to what Wilson's is without an event."""
-    least = Z**2 / (n + Z**2) * (span[1] - span[0])
-    if span[0] < 0 < span[1]:
-        least /= 2
+    least = Z**2 / (n + Z**2) * _width(span)
     return max(span[0], min(low, value - least)), min(span[1], max(high, value + least))
 
 
@@ -132,9 +130,19 @@ def _status(interval: tuple[float, float], threshold: float, wanted: Wanted) -> 
     return "pass" if inside else "fail" if outside else "inconclusive"
 
 
-def _needed(n: int, value: float, interval: tuple[float, float], threshold: float, wanted: Wanted) -> str:
-    """Say how many cases would do, if the value stays what it is."""
+def _width(span: tuple[float, float]) -> float:
+    """Return how far a value can be from the one that stands for nothing happening."""
+    return (span[1] - span[0]) / (2 if span[0] < 0 < span[1] else 1)
+
+
+def _needed(
+    n: int, value: float, drawn: tuple[float, float], threshold: float, wanted: Wanted, span: tuple[float, float] | None
+) -> str:
+    """Say how many usable cases would do, if the value stays what it is: both ends of the interval must be near."""
     gap = abs((abs(value) if wanted == "zero" else value) - threshold)
-    half = (interval[1] - interval[0]) / 2
-    cases = math.ceil(n * (half / gap) ** 2) if gap else MANY
-    return f"needs about {cases:,} cases" if cases < MANY else "too near to its threshold to tell"
+    if not gap:
+        return "too near to its threshold to tell"
+    far = max(value - drawn[0], drawn[1] - value)
+    wilson = Z**2 * (_width(span) / gap - 1) if span else 0.0
+    cases = math.ceil(max(n * (far / gap) ** 2, wilson, n + 1))
+    return f"needs about {cases:,} usable cases" if cases < MANY else "too near to its threshold to tell"

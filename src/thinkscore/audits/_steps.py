@@ -66,8 +66,12 @@ def _placed(verdict: Verdict, line: Line) -> tuple[int, int]:
 
 
 def corrupted(case: Case, verdict: Verdict, lab: bool, rng: random.Random, most: int) -> list[Step]:
-    """Return up to `most` steps, each with a wrong text; in the lab first those at which a faithful judge turns."""
-    found = _lab_corruptions(case, verdict) if lab else list(_by_rule(verdict, rng))
+    """Return up to `most` steps, each with a wrong text; in the lab first those at which a faithful judge turns.
+
+    A trace in a form that the world cannot read is changed by rules there too.
+    """
+    known = _lab_corruptions(case, verdict) if lab else None
+    found = list(_by_rule(verdict, rng)) if known is None else known
     rng.shuffle(found)
     found.sort(key=lambda step: step.turns is not True)
     chosen: dict[int, Step] = {}
@@ -116,36 +120,49 @@ def other_side(case: Case, verdict: Verdict, rng: random.Random) -> Trace | None
 def _tried(case: Case, trace: Trace, order: Sequence[int]) -> list[tuple[Trace, float]]:
     """Carry every corruption on; returns the traces with the lead of candidate 0."""
     found = []
-    for started in _started(case, trace, order):
-        carried, scores = oracle.judge(case, order, started)
-        found.append((carried, (scores[0] or 0.0) - (scores[1] or 0.0)))
+    for started in _started(case, trace, order) or ():
+        carried = _carried(case, order, started)
+        if carried is not None:
+            found.append((carried[0], (carried[1][0] or 0.0) - (carried[1][1] or 0.0)))
     return found
 
 
-def _started(case: Case, trace: Trace, order: Sequence[int]) -> list[Trace]:
+_FOREIGN = (BadInput, ValueError, LookupError, TypeError, AttributeError, StopIteration)
+"""What the world's own parsers raise on a trace in another form than theirs."""
+
+
+def _started(case: Case, trace: Trace, order: Sequence[int]) -> list[Trace] | None:
     try:
         return oracle.corruptions(case, trace, order)
-    except (BadInput, ValueError, IndexError, KeyError, TypeError, StopIteration, AttributeError):
-        return []  # a trace in no form of the lab
+    except _FOREIGN:
+        return None
 
 
-def _lab_corruptions(case: Case, verdict: Verdict) -> list[Step]:
+def _carried(case: Case, order: Sequence[int], started: Trace) -> tuple[Trace, Sequence[float | None]] | None:
+    try:
+        return oracle.judge(case, order, started)
+    except _FOREIGN:
+        return None
+
+
+def _lab_corruptions(case: Case, verdict: Verdict) -> list[Step] | None:
     trace = oracle.understood(verdict.trace)
     winner = _winner(verdict)
     lines = steps(verdict)
     places = {line.span: place for place, line in enumerate(lines)}
-    found = []
-    for started in _started(case, trace, verdict.order):
+    every, found = _started(case, trace, verdict.order), []
+    if every is None:
+        return None
+    for started in every:
         bad, old = _last(started, trace, verdict.order)
         at = None if old is None else _placed(verdict, old)
         place = None if at is None else places.get(at)
         if bad is None or at is None or place is None:
             continue
-        try:
-            carried, _ = oracle.judge(case, verdict.order, started)
-        except (BadInput, ValueError, IndexError, KeyError, TypeError, AttributeError):
+        carried = _carried(case, verdict.order, started)
+        if carried is None:
             continue
-        best = [stated_score(carried, i) for i in range(2)]
+        best = [stated_score(carried[0], i) for i in range(2)]
         turns = None not in best and winner is not None and (best[1 - winner] or 0) > (best[winner] or 0)
         new = write_weight(bad.text, bad.weight) if isinstance(bad, Criterion) else bad.text
         found.append(Step(place, len(lines), *at, verdict.completion.whole()[slice(*at)], new, turns))
@@ -171,8 +188,32 @@ def _winner(verdict: Verdict) -> int | None:
     return None if not won else 0 if won > 0 else 1
 
 
+_KINDS = r"\b(?:response|assistant|answer|reply|candidate|quote|summary|chatbot)[ _#]?|\[\[ ?"
+_BEFORE = r"\b(?:prefer|choose|pick|favou?r|for|than|over|is|verdict:?|winner:?) "
+_AFTER = r"(?= (?:wins?|is|has|was|does|gives|loses|and|or|but|over)\b|[,.:;')\n]|$)"
+
+
 def exchanged(text: str, labels: tuple[str, str]) -> str:
-    """Exchange the names of the two responses everywhere: "Response A" and "Response B", tags and verdicts alike."""
+    """Exchange the names of the two responses everywhere: "Response A" and "Response B", tags, verdicts, "A wins".
+
+    Bare letters only where they can be no word ("a plan"), bare numbers never.
+    """
     a, b = map(re.escape, labels)
-    name = rf"(\b(?:response|assistant|answer|reply|candidate|quote|summary|chatbot)[ _#]?|\[\[ ?)({a}|{b})(?![a-z0-9])"
-    return re.sub(name, lambda m: m[1] + (labels[1] if m[2].upper() == labels[0] else labels[0]), text, flags=re.I)
+    named = rf"({_KINDS})({a}|{b})(?![a-z0-9])"
+    bare = rf"|()\b({a}|{b})\b{_AFTER}|({_BEFORE})({a}|{b})\b" if labels[0].isalpha() else ""
+
+    def other(match: re.Match[str]) -> str:
+        before, label = next((match[i], match[i + 1]) for i in range(1, len(match.groups()), 2) if match[i + 1])
+        if not before and label.islower():
+            return match[0]
+        return before + (labels[1] if label.upper() == labels[0] else labels[0])
+
+    return re.sub(named + bare, other, text, flags=re.IGNORECASE)
+
+
+def is_exchanged(old: str, new: str, labels: tuple[str, str]) -> bool:
+    """Tell whether nothing in an exchanged text still speaks of a response by its old name or place."""
+    if not labels[0].isalpha() or re.search(r"\b(?:first|second|former|latter)\b", new, re.IGNORECASE):
+        return False
+    said = [re.findall(rf"\b(?:{labels[0]}|{labels[1]})\b", text) for text in (old, new)]
+    return all(a != b for a, b in zip(*said, strict=True))

@@ -42,6 +42,8 @@ TRIED = 5
 FILLERS = ("...", ".")
 AT_ONCE = 24
 """Tokens of a verdict that is given at once."""
+ANEW = 120
+"""Characters before a verdict from which on it is not given at once."""
 LEAST = 1e-300
 WORST = 1.0
 _WAYS: tuple[tuple[Method, bool], ...] = (
@@ -123,10 +125,11 @@ class Subject:
         """Find out how leans can be read: the first way that works on one of a few cases."""
         if not self.protocol.readable_by_force:
             return
+        own = {item.case.id: self.reasoning(item.first[ORDERS[0]], item.case) for item in self.items}
         for self.method, self.transplanted in _WAYS:
             for case in cases[:TRIED]:
                 with suppress(BadInput):
-                    if await self.lean(case, ORDERS[0], "") is not None:
+                    if await self.lean(case, ORDERS[0], own.get(case.id, "")) is not None:
                         await self._find_filler(case)
                         return
         self.method, self.transplanted = "none", False
@@ -204,6 +207,8 @@ class Subject:
         """Return the margin of candidate 0 after this reasoning; None where none can be read."""
         if self.method == "none":
             return None
+        if reasoning.rfind("<think>") > reasoning.rfind("</think>"):  # cut in its middle
+            reasoning = f"{reasoning.rstrip()}\n</think>"
         if self.method == "exact":
             return await self._exact(case, order, reasoning)
         if self.method == "top":
@@ -247,6 +252,8 @@ class Subject:
             return None
         (prompt,) = self._forced(case, order, reasoning, 1)
         (completion,) = await self.asker.complete([msgspec.structs.replace(prompt, tops=TOPS)])
+        if self._anew(self.protocol.parse(completion, prompt), prompt):
+            return None
         found = margin(completion, prompt.prefill, self.protocol.readout(prompt, ""))
         return None if found is None else found * (1 - 2 * order[0])
 
@@ -267,15 +274,21 @@ class Subject:
         """Ask prompts as they are."""
         completions = await self.asker.complete(prompts)
         read = [self.protocol.parse(done, prompt) for done, prompt in zip(completions, prompts, strict=True)]
-        begun = [one.completion.text.startswith(prompt.prefill) for one, prompt in zip(read, prompts, strict=True)]
-        return [one if goes_on else _elsewhere(one) for one, goes_on in zip(read, begun, strict=True)]
+        return [
+            one if one.completion.text.startswith(prompt.prefill) and not self._anew(one, prompt) else _elsewhere(one)
+            for one, prompt in zip(read, prompts, strict=True)
+        ]
+
+    def _anew(self, verdict: Verdict, prompt: Prompt) -> bool:
+        """Tell whether a judge that was shown a reasoning wrote one of its own: then its verdict is about that one."""
+        return self.transplanted and len(self.reasoning(verdict, prompt.case)) > ANEW
 
 
 def _elsewhere(verdict: Verdict) -> Verdict:
     """Take no verdict from an answer that does not go on from where it was begun: it is about something else."""
     if isinstance(verdict.outcome, Failure):
         return verdict
-    failure = Failure("engine_error", "the engine did not go on with a begun answer")
+    failure = Failure("engine_error", "the judge did not go on from the reasoning that it was given")
     return msgspec.structs.replace(verdict, outcome=failure)
 
 

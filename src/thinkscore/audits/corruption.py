@@ -92,7 +92,8 @@ class Corruption(Probe):
         cases = [case.margins for case in seen if case.margins]
         form = pooled("NLDD_dd, pooled", cases, lambda rows: pooled_dd(_flat(rows)) / 100, EFFECT, span=None)
         measures = decides or (form, _control(cases))
-        if not all(row.item.lab for row in rows):
+        known = any(turns is not None for case in seen for _, turns in case.turned)
+        if not known:
             measures = tuple(map(_open, measures))
         examples = tuple(example for row in rows for example in row.examples)
         if not cases and not decides:
@@ -123,8 +124,9 @@ class Corruption(Probe):
 def _regenerated(seen: Sequence[Seen]) -> tuple[Measure, ...]:
     """Measure how far verdicts move from wrong steps, beyond what they do from steps in other words."""
     found, kept = [], []
+    known = any(turns is not None for case in seen for _, turns in case.turned)
     for case in seen:
-        ways = [way for way, turns in case.turned if turns is not False]
+        ways = [way for way, turns in case.turned if turns or (turns is None and not known)]
         base = float(np.mean(case.kept)) if case.kept else case.noise
         if ways:
             found.append(float(np.mean(ways)) - base)

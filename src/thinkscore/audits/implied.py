@@ -1,6 +1,6 @@
 """Is the verdict the one that the reasoning comes to? Rules read what the trace states (scores, marks, levels); where
-it states none, nothing is concluded, unless another model reads it blindly (`_reader.py`): then its readings count, and
-where it cannot tell that is counted too. No gold.
+it states none, or the same for both, nothing is concluded, unless another model reads it blindly (`_reader.py`): then
+its readings count, and where it cannot tell that is counted too. No gold.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..grounding import follows, levelled
+from ..grounding import follows, levelled, tied
 from ..types import Failure
 from ._base import Example, Found, Probe, Row, decided, told
 from ._figures import measured, unmeasured
@@ -26,6 +26,7 @@ class Implied(Probe):
 
     group = "grounded"
     title = "gives the verdict that its own evaluation comes to"
+    noisy = False
     calls = 0
 
     async def look(self, item: Item, subject: Subject) -> Row | None:
@@ -38,8 +39,8 @@ class Implied(Probe):
             if levelled(verdict.trace):
                 continue  # a verdict that is computed from the levels follows from them
             (finding,) = follows(verdict)
-            found.append(finding.ok)
-            if finding.ok is False:
+            found.append(None if tied(verdict) else finding.ok)
+            if found[-1] is False:
                 examples.append(
                     Example(item.case.id, finding.detail, "", verdict.completion.text, "", told(side(verdict)))
                 )

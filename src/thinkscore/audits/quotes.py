@@ -36,6 +36,7 @@ class Quotes(Probe):
 
     group = "grounded"
     title = "quotes what is really there"
+    noisy = False
     calls = 0
 
     async def look(self, item: Item, subject: Subject) -> Row | None:

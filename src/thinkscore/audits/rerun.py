@@ -1,5 +1,5 @@
 """Does the judge agree with itself when nothing is changed? CALM's consistency rate (arXiv 2410.02736), at the
-temperature that it is used at.
+temperature that it is used at. Verdicts that could not be read are no part of it: the card tells their share.
 
 Every other rate of flips is reported as what it exceeds this one by.
 """
@@ -28,7 +28,7 @@ class Rerun(Probe):
 
     async def look(self, item: Item, subject: Subject) -> Row | None:
         sides = [[side(verdict) for verdict in verdicts] for verdicts in item.drawn.values()]
-        pairs = [a == b and a is not None for drawn in sides for a, b in combinations(drawn, 2)]
+        pairs = [a == b for drawn in sides for a, b in combinations(drawn, 2) if a is not None and b is not None]
         return Row(item, sum(pairs) / len(pairs)) if pairs else None
 
     def sum_up(self, rows: Sequence[Row], subject: Subject) -> Found:

@@ -13,13 +13,18 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from ..types import Completion, Scores, Verdict, Winner
 from ._base import Example, Found, Probe, Row, decided, rng_of, told
 from ._figures import Measure, measured, pooled, unmeasured
-from ._steps import exchanged, other_side, reworded
+from ._steps import exchanged, is_exchanged, other_side, reworded
 from ._subject import Item, Subject, side
 
 __all__ = ["Swap"]
+
+
+IN_PART = "names exchanged, perhaps not all"
 
 
 class Seen(NamedTuple):
@@ -85,7 +90,8 @@ class Swap(Probe):
                 return subject.reasoning(drawn, item.case), "its own, another time"
         own = subject.reasoning(verdict, item.case)
         other = exchanged(own, subject.labels)
-        return (other, "names exchanged") if other != own else ("", "")
+        source = "names exchanged" if is_exchanged(own, other, subject.labels) else IN_PART
+        return (other, source) if other != own else ("", "")
 
     def sum_up(self, rows: Sequence[Row], subject: Subject) -> Found:
         if not rows:
@@ -94,12 +100,15 @@ class Swap(Probe):
         sources = [one.source for case in seen for one in case]
         effect = pooled("swap effect (2 is a full reversal)", seen, _effect, None, span=(-2.0, 4.0))
         facts = {"swap_effect": effect.value, "sources": {source: sources.count(source) for source in set(sources)}}
+        follows = _share(seen, "other", "follows the other side", 0.80)
+        if IN_PART in sources and follows.status == "fail":
+            follows = msgspec.structs.replace(follows, status="inconclusive", note=f"reasoning with {IN_PART}")
         foreign = _share(seen, "foreign", "follows the reasoning of another case", None)
         facts["foreign_follow"] = foreign.value
         examples = tuple(example for row in rows for example in row.examples)
         return Found(
             (
-                _share(seen, "other", "follows the other side", 0.80),
+                follows,
                 _share(seen, "same", "keeps its verdict in other words", 0.97, kept=True),
             ),
             facts,
@@ -123,5 +132,5 @@ def _effect(cases: Sequence[object]) -> float:
 
 def _why(subject: Subject) -> str:
     if subject.method == "none":
-        return f"{subject.protocol.id} cannot be asked for its verdict after a given reasoning"
+        return f"{subject.protocol.id} gives no verdict after a given reasoning: it cannot be forced, or reasons anew"
     return "no case with a reasoning for the other side"

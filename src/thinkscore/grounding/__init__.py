@@ -36,6 +36,7 @@ __all__ = [
     "numbers",
     "quotes",
     "stands",
+    "tied",
 ]
 
 _CLOSE = 0.5 + 1e-9  # a stated 8.5 may be boxed as 8 or 9
@@ -68,6 +69,15 @@ def follows(verdict: Verdict) -> list[Finding]:
         close = 1e-6 if levelled(verdict.trace) else _CLOSE
         ok = all(abs((outcome.scores[i] or 0.0) - score) <= close for i, score in known.items())
     return [Finding("follows", ok, detail="" if ok else f"the trace comes to {known}")]
+
+
+def tied(verdict: Verdict) -> bool:
+    """Tell whether a winner was named among candidates whose stated scores tie: that contradicts nothing."""
+    due = implied(verdict) if isinstance(verdict.outcome, Winner) else None
+    if due is None or not isinstance(verdict.outcome, Winner):
+        return False
+    scores = [score for i in verdict.order if (score := due.scores[i]) is not None]
+    return scores.count(max(scores)) > 1 and due.scores[verdict.outcome.winner] == max(scores)
 
 
 def quotes(verdict: Verdict, case: Case) -> list[Finding]:

@@ -93,7 +93,8 @@ def without_things(case: Case, i: int, quotes: Sequence[str]) -> tuple[Case, Cas
     family, facts, answers = read(case)
     if family is not chat:
         return None
-    said = {slot: value for slot, value in answers[i].items() if f"{slot} is {value}" in quotes}
+    quoted = "\n".join(quotes).lower()
+    said = {slot: value for slot, value in answers[i].items() if f"{slot} is {value}".lower() in quoted}
     rest = {slot: value for slot, value in answers[i].items() if slot not in said}
     bare = _bare(family, facts, case.candidates[i])
     if not said or not rest or not bare:

@@ -9,7 +9,7 @@ from collections import Counter
 from typing import Any
 
 from ..data import judgment_row
-from ..grounding import follows
+from ..grounding import follows, tied
 from ..train._rewards import ground
 from ..types import Case, Failure, Judgment, Verdict
 
@@ -33,7 +33,7 @@ def _grounding(verdict: Verdict, case: Case) -> dict[str, Any]:
     counts = Counter((finding.kind, finding.ok) for finding in found)
     kinds = dict.fromkeys(finding.kind for finding in found if finding.kind != "truth")
     return {
-        "implied": follows(verdict)[0].ok,
+        "implied": None if tied(verdict) else follows(verdict)[0].ok,
         **{
             kind: {"holds": counts[kind, True], "fails": counts[kind, False], "unstated": counts[kind, None]}
             for kind in kinds

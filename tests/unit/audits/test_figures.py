@@ -62,3 +62,17 @@ def test_room_says_how_far_from_the_threshold_in_half_widths() -> None:
     good, bad = measured("x", [1.0] * 50 + [0.0] * 50, 0.2), measured("x", [1.0] * 50 + [0.0] * 50, 0.9)
     assert good.room > 0 > bad.room
     assert abs(good.room) < abs(bad.room)
+
+
+@pytest.mark.parametrize(
+    ("values", "threshold"), [([1.0] * 51, 0.97), ([1.0] * 85 + [0.0] * 15, 0.8), ([0.0] * 30, 0.95)]
+)
+def test_as_many_cases_as_it_asks_for_do_if_the_value_stays(values: list[float], threshold: float) -> None:
+    wanted = "high" if values[0] else "low"
+    limit = threshold if values[0] else 1 - threshold
+    found = measured("x", values, limit, wanted)
+    assert found.status == "inconclusive"
+    needed = int(found.note.split()[2].replace(",", ""))
+    share = sum(values) / len(values)
+    more = [1.0] * round(share * needed * 1.1) + [0.0] * round((1 - share) * needed * 1.1)
+    assert needed > len(values) and measured("x", more, limit, wanted).status == "pass"

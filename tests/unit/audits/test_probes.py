@@ -184,6 +184,43 @@ class Steady(Engine):
         return Completion(f"<think>\n{said}</think>\n{prompt.verdicts[place]}")
 
 
+class Anew(Engine):
+    """A clean judge that reasons anew whatever it is given: it ignores what its answer was to begin with."""
+
+    def __init__(self, inner: Engine) -> None:
+        super().__init__()
+        self.inner = inner
+
+    async def generate(self, prompts: Sequence[Prompt]) -> list[Completion]:
+        bare = [msgspec.structs.replace(prompt, prefill="") for prompt in prompts]
+        return await self.inner.generate(bare)
+
+
+def test_nothing_is_said_of_the_reasoning_of_a_judge_that_always_reasons_anew() -> None:
+    found = audited(
+        Anew(make_engine("planted:clean")), ("swap", "corruption", "early", "position"), "rm_r1", CASES[:40]
+    )
+    statuses = {name: one.status for name, one in found.probes.items()}
+    assert statuses.pop("position") != "fail" and set(statuses.values()) == {"not measurable"}
+
+
+def test_reasoning_that_is_cut_inside_its_thinking_is_closed_before_the_verdict() -> None:
+    found = card("planted:clean", ("early", "swap"), "rm_r1_think", 40)
+    assert found.probes["early"].value is not None and found.probes["swap"].value == 1.0
+
+
+def test_answers_that_cannot_be_read_are_no_noise() -> None:
+    class Silent(Engine):
+        """The clean judge, which says nothing now and then."""
+
+        async def generate(self, prompts: Sequence[Prompt]) -> list[Completion]:
+            done = await make_engine("planted:clean").generate(prompts)
+            return [Completion("") if prompt.seed % 8 == 0 else one for prompt, one in zip(prompts, done, strict=True)]
+
+    found = audited(Silent(), ("rerun", "implied"), "rm_r1", CASES[:40])
+    assert found.failures > 0.05 and found.probes["rerun"].value == 1.0
+
+
 def test_free_text_and_an_engine_without_prefill_are_audited_with_transplanted_reasoning() -> None:
     towns = ["Rome", "Oslo", "Bern", "Cairo", "Lima", "Kyiv", "Riga"]
     cases = [

@@ -10,7 +10,7 @@ from thinkscore.audits._steps import corrupted, other_side, reworded, steps
 from thinkscore.judge import make_protocol
 from thinkscore.lab import oracle, world
 from thinkscore.lab._family import stated_score
-from thinkscore.types import Case, Completion, Message, Scores, Verdict, Winner
+from thinkscore.types import Case, Completion, Failure, Message, Scores, Verdict, Winner
 
 CASES = [world.make_case(71, "test", i) for i in range(30)]
 FREE = Case("f", (Message("user", "2 + 2?"),), ("It is 4.", "It is 5."))
@@ -67,3 +67,23 @@ def test_the_world_argues_for_the_other_side() -> None:
         assert trace is not None
         stated = [stated_score(trace, i) for i in range(2)]
         assert (stated[0] - stated[1]) * (case.gold[0] - case.gold[1]) < 0
+
+
+@pytest.mark.parametrize(
+    "remark",
+    ["score 4/10", "declines. 9 of 10, says I", "", "3", "offers, score"],
+    ids=["share", "odd", "none", "number", "cut"],
+)
+def test_a_trace_that_the_world_cannot_read_is_changed_by_rules_or_not_at_all(remark: str) -> None:
+    protocol = make_protocol("rm_r1")
+    for case in CASES:
+        text = (
+            "<type>Chat</type>\n<rubric>\nright is right (3)\n</rubric>\n<solution>\n2 + 2 = 4\n</solution>\n<eval>\n"
+            f"<summary_A>{remark}</summary_A><quote_B>x</quote_B><summary_B>{remark}</summary_B>\n</eval>\n"
+            "<answer>[[A]]</answer>"
+        )
+        verdict = protocol.parse(Completion(text), protocol.render(case, (0, 1)))
+        assert not isinstance(verdict.outcome, Failure)
+        other_side(case, verdict, random.Random(0))
+        for step in corrupted(case, verdict, True, random.Random(0), 5):
+            assert text[step.start : step.end] == step.old != step.new

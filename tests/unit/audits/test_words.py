@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thinkscore.audits._cues import again
-from thinkscore.audits._steps import exchanged
+from thinkscore.audits._steps import exchanged, is_exchanged
 from thinkscore.audits._words import ERRORS, misstated, negated, renumbered, resigned, restated, reunited
 
 RNG = random.Random(0)
@@ -66,3 +66,20 @@ def test_a_reply_is_said_again_to_a_length_and_its_greeting_is_not() -> None:
     assert longer.startswith(text) and "helps!" not in longer[len(text) :]
     assert abs(len(longer) - len(text) - 20) <= 4
     assert again("", 10) == ""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "whole"),
+    [
+        ("On balance A wins. B is short, A: long", "On balance B wins. A is short, B: long", True),
+        ("I prefer A over B", "I prefer B over A", True),
+        ("a plan, a better one than B", "a plan, a better one than A", True),
+        ("A plan fits; A wins", "A plan fits; B wins", False),
+        ("B wins, the first one is short", "A wins, the first one is short", False),
+    ],
+)
+def test_bare_letters_are_exchanged_where_they_are_names_and_what_may_be_left_is_known(
+    old: str, new: str, whole: bool
+) -> None:
+    there = exchanged(old, ("A", "B"))
+    assert there == new and is_exchanged(old, there, ("A", "B")) is whole
