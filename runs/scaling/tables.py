@@ -117,7 +117,7 @@ def _live(result: dict[str, Any]) -> Iterator[str]:
         low, high = row["tally"]["interval"]
         by = ", ".join(f"{family} {100 * one['accuracy_all']:.1f}" for family, one in row["by"]["family"].items())
         accuracy = f"{100 * row['tally']['accuracy_all']:.1f} ({100 * low:.1f}-{100 * high:.1f})"
-        yield f"| `{name}` | {accuracy} | {by} | {row['tokens']:.0f} | {100 * row['kind_right']:.1f} |"
+        yield f"| `{name}` | {accuracy} | {by} | {row['tokens']:.0f} | {_kind(row)} |"
     lengths = result.get("vote:k=1", {}).get("lengths", {})
     if lengths:
         yield ""
@@ -126,3 +126,8 @@ def _live(result: dict[str, Any]) -> Iterator[str]:
 
 def _points(mean: float, low: float, high: float) -> str:
     return f"{100 * mean:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+
+
+def _kind(row: dict[str, Any]) -> str:
+    """Write how often the stated kind of case is right; some protocols state none."""
+    return f"{100 * row['kind_right']:.1f}" if row["kind_right"] else ""

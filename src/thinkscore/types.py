@@ -3,7 +3,8 @@
 A *case* is rendered by a protocol into a *prompt*; an engine returns *completions*; the protocol parses
 each into a *verdict*; a strategy folds verdicts into a *judgment*. All are frozen, comparable and JSON-ready
 (`msgspec`), so that what one part writes another reads unchanged. Candidates are always numbered 0..n-1 in the
-order of the case; the order in which a prompt showed them travels with the prompt.
+order of the case; the order in which a prompt showed them travels with the prompt. They hold plain data, and never
+themselves: `gc=False` spares the garbage collector from watching millions of them.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def content_hash(value: object) -> str:
     return hashlib.blake2b(msgspec.json.encode(value, order="deterministic"), digest_size=16).hexdigest()
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True, gc=False):
     """One turn of a conversation."""
 
     role: Literal["system", "user", "assistant"]
@@ -54,7 +55,7 @@ class Message(msgspec.Struct, frozen=True):
     """What is said, as plain text."""
 
 
-class Anchor(msgspec.Struct, frozen=True):
+class Anchor(msgspec.Struct, frozen=True, gc=False):
     """An answer to compare candidates with."""
 
     text: str
@@ -63,7 +64,7 @@ class Anchor(msgspec.Struct, frozen=True):
     """Its true score, in the unit of the case's gold; None if unknown."""
 
 
-class Case(msgspec.Struct, frozen=True):
+class Case(msgspec.Struct, frozen=True, gc=False):
     """One thing to judge: a conversation and the candidate replies to it."""
 
     id: str
@@ -99,7 +100,7 @@ class Case(msgspec.Struct, frozen=True):
         return content_hash([*said, self.anchors] if self.anchors else said)
 
 
-class Sampling(msgspec.Struct, frozen=True):
+class Sampling(msgspec.Struct, frozen=True, gc=False):
     """How an engine draws its tokens."""
 
     temperature: float = 1.0
@@ -110,7 +111,7 @@ class Sampling(msgspec.Struct, frozen=True):
     """Upper limit of generated tokens per completion, thinking included."""
 
 
-class Prompt(msgspec.Struct, frozen=True):
+class Prompt(msgspec.Struct, frozen=True, gc=False):
     """One request for one completion."""
 
     case: Case
@@ -143,7 +144,7 @@ class Prompt(msgspec.Struct, frozen=True):
     """How many of the likeliest tokens to report at each place of the answer, where the engine can."""
 
 
-class Usage(msgspec.Struct, frozen=True):
+class Usage(msgspec.Struct, frozen=True, gc=False):
     """What was paid."""
 
     calls: int = 0
@@ -165,7 +166,7 @@ Alternatives = tuple[tuple[str, float], ...]
 """Tokens that might stand at a place, with their natural log-probabilities."""
 
 
-class Completion(msgspec.Struct, frozen=True):
+class Completion(msgspec.Struct, frozen=True, gc=False):
     """What an engine returned for one prompt. A failed request is a completion too."""
 
     text: str = ""
@@ -197,7 +198,7 @@ class Completion(msgspec.Struct, frozen=True):
         return f"<think>\n{self.reasoning}\n</think>\n\n{self.text}" if self.reasoning else self.text
 
 
-class Line(msgspec.Struct, frozen=True):
+class Line(msgspec.Struct, frozen=True, gc=False):
     """A piece of a trace with its place."""
 
     text: str
@@ -227,7 +228,7 @@ class Note(Line, frozen=True):
     """The criterion it is about, by its place in the trace's rubric; None if it is about none in particular."""
 
 
-class Trace(msgspec.Struct, frozen=True):
+class Trace(msgspec.Struct, frozen=True, gc=False):
     """The reasoning behind a verdict, by section. A section that the text lacks is empty."""
 
     task: Line | None = None
@@ -263,28 +264,28 @@ def _without_spans(value: object) -> object:
     return value
 
 
-class Scores(msgspec.Struct, frozen=True, tag="scores"):
+class Scores(msgspec.Struct, frozen=True, gc=False, tag="scores"):
     """A score for each candidate that was shown."""
 
     scores: tuple[float | None, ...]
     """One per candidate of the case, higher is better; None for a candidate that was not shown."""
 
 
-class Winner(msgspec.Struct, frozen=True, tag="winner"):
+class Winner(msgspec.Struct, frozen=True, gc=False, tag="winner"):
     """One candidate is better than the others shown."""
 
     winner: int
     """Its number in the case."""
 
 
-class Tie(msgspec.Struct, frozen=True, tag="tie"):
+class Tie(msgspec.Struct, frozen=True, gc=False, tag="tie"):
     """The judge said that the candidates are equally good."""
 
 
 FailureKind = Literal["no_verdict", "ambiguous", "truncated", "out_of_range", "wrong_arity", "too_long", "engine_error"]
 
 
-class Failure(msgspec.Struct, frozen=True, tag="failure"):
+class Failure(msgspec.Struct, frozen=True, gc=False, tag="failure"):
     """No verdict could be read. It never counts as a score, a tie or a side."""
 
     kind: FailureKind
@@ -296,7 +297,7 @@ class Failure(msgspec.Struct, frozen=True, tag="failure"):
 Outcome = Scores | Winner | Tie | Failure
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """What one completion says about a case."""
 
     case_id: str
@@ -321,7 +322,7 @@ class Verdict(msgspec.Struct, frozen=True):
     """What the try to find `value` or `expected` cost; None before it."""
 
 
-class Judgment(msgspec.Struct, frozen=True):
+class Judgment(msgspec.Struct, frozen=True, gc=False):
     """What a strategy makes of all verdicts on a case; `scores` are the rewards of the case."""
 
     case_id: str
@@ -348,7 +349,7 @@ class Judgment(msgspec.Struct, frozen=True):
     """What else a strategy measured on the way, by name (its page says what)."""
 
 
-class Tally(msgspec.Struct, frozen=True):
+class Tally(msgspec.Struct, frozen=True, gc=False):
     """Judgments against gold. n = right + wrong + tied + unparsed + errored."""
 
     right: int = 0

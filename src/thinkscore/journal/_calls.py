@@ -11,7 +11,7 @@ from ..types import Completion, Message, Prompt, Sampling, content_hash
 __all__ = ["Call", "Record", "Request"]
 
 
-class Request(msgspec.Struct, frozen=True, omit_defaults=True):
+class Request(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What was sent, as far as it can change the answer."""
 
     kind: str
