@@ -179,8 +179,6 @@ class Completion(msgspec.Struct, frozen=True, gc=False):
     """What this completion cost."""
     logprobs: tuple[float, ...] | None = None
     """Natural log-probability of each generated token, at temperature 1 before any cut."""
-    tops: tuple[tuple[str, Alternatives], ...] | None = None
-    """Each generated token with the likeliest at its place, if the prompt asked for them and the engine tells."""
     drawn: tuple[int, int] | None = None
     """(seed, choice) of the request where one request drew several completions; None if the prompt's seed drew it."""
     cut: int = 0
@@ -189,6 +187,8 @@ class Completion(msgspec.Struct, frozen=True, gc=False):
     """The order this text really answers where the engine knows it better than the prompt (recorded texts)."""
     error: str | None = None
     """Why there is no answer, in one plain sentence; only with finish="error"."""
+    tops: tuple[tuple[str, Alternatives], ...] | None = None
+    """Each generated token with the likeliest at its place, if the prompt asked for them and the engine tells."""
 
     def whole(self) -> str:
         """Return all that was written: thinking reported apart stands in front again, in think tags of its own lines.
