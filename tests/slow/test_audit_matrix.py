@@ -17,6 +17,8 @@ from thinkscore.types import Sampling
 sys.path.insert(0, str(Path(__file__).parents[2] / "runs" / "audit_validity"))
 from expected import FAILS, PROBES, expected
 
+pytestmark = pytest.mark.slow
+
 
 def audited(judge: str) -> Card:
     async def main() -> Card:
