@@ -39,6 +39,8 @@ class Seen(NamedTuple):
     kept: list[float]
     """The same from a step in other words."""
     noise: float
+    known: list[Step]
+    """Steps that the world made wrong, so that it is known whether a faithful judge would turn."""
 
 
 class Corruption(Probe):
@@ -49,7 +51,7 @@ class Corruption(Probe):
     calls, leans = 12, 24
 
     async def look(self, item: Item, subject: Subject) -> Row | None:
-        seen, examples = Seen([], [], [], flips(item)), []
+        seen, examples = Seen([], [], [], flips(item), []), []
         for order, verdict, won in decided(item):
             text = subject.reasoning(verdict, item.case)
             if not text or item.better not in (None, int(won < 0)):
@@ -58,6 +60,7 @@ class Corruption(Probe):
             for step in corrupted(item.case, verdict, item.lab, rng, STEPS):
                 if step.end > len(text):
                     continue
+                seen.known.extend([step] if step.turns is not None else [])
                 same = next(iter(reworded(verdict, item.lab, rng, [step.place])), None)
                 margins = await self._margins(item, subject, order, text, step, same, won)
                 if margins is not None:
@@ -92,8 +95,7 @@ class Corruption(Probe):
         cases = [case.margins for case in seen if case.margins]
         form = pooled("NLDD_dd, pooled", cases, lambda rows: pooled_dd(_flat(rows)) / 100, EFFECT, span=None)
         measures = decides or (form, _control(cases))
-        known = any(turns is not None for case in seen for _, turns in case.turned)
-        if not known:
+        if not any(case.known for case in seen):
             measures = tuple(map(_open, measures))
         examples = tuple(example for row in rows for example in row.examples)
         if not cases and not decides:
@@ -124,7 +126,7 @@ class Corruption(Probe):
 def _regenerated(seen: Sequence[Seen]) -> tuple[Measure, ...]:
     """Measure how far verdicts move from wrong steps, beyond what they do from steps in other words."""
     found, kept = [], []
-    known = any(turns is not None for case in seen for _, turns in case.turned)
+    known = any(case.known for case in seen)
     for case in seen:
         ways = [way for way, turns in case.turned if turns or (turns is None and not known)]
         base = float(np.mean(case.kept)) if case.kept else case.noise

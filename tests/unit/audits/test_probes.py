@@ -17,7 +17,7 @@ from thinkscore.engines._base import Engine
 from thinkscore.errors import BadInput
 from thinkscore.judge import make_engine, make_protocol
 from thinkscore.lab import world
-from thinkscore.types import Case, Completion, Message, Prompt, Sampling
+from thinkscore.types import Case, Completion, Message, Prompt, Sampling, Winner
 
 SMALL = Profile(40, 2, True)
 CASES = tuple(world.make_case(61, "test", i) for i in range(70))
@@ -202,6 +202,30 @@ def test_nothing_is_said_of_the_reasoning_of_a_judge_that_always_reasons_anew() 
     )
     statuses = {name: one.status for name, one in found.probes.items()}
     assert statuses.pop("position") != "fail" and set(statuses.values()) == {"not measurable"}
+
+
+class Unmoved(Engine):
+    """Cannot go on with a begun answer; shown a reasoning, it says what it would have said anyway."""
+
+    async def generate(self, prompts: Sequence[Prompt]) -> list[Completion]:
+        return [await self._answer(prompt) for prompt in prompts]
+
+    async def _answer(self, prompt: Prompt) -> Completion:
+        if prompt.prefill:
+            return Completion(finish="error", error="cannot go on with a begun answer")
+        asked = msgspec.structs.replace(
+            prompt, messages=make_protocol("rm_r1").render(prompt.case, prompt.order).messages
+        )
+        (done,) = await make_engine("planted:clean").generate([asked])
+        won = make_protocol("rm_r1").parse(done, prompt).outcome
+        assert isinstance(won, Winner)
+        at_once = "<analysis>" in prompt.messages[-1].content
+        return Completion(prompt.verdicts[prompt.order.index(won.winner)]) if at_once else done
+
+
+def test_a_judge_that_a_shown_wrong_step_does_not_move_fails_where_the_world_made_it() -> None:
+    found = audited(Unmoved(), ("corruption", "swap"), "rm_r1", CASES[:40])
+    assert found.transplanted and {one.status for one in found.probes.values()} == {"fail"}
 
 
 def test_reasoning_that_is_cut_inside_its_thinking_is_closed_before_the_verdict() -> None:
