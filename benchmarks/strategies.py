@@ -1,11 +1,12 @@
 """What strategies cost beside the engine: verdicts per second with an engine that answers at once.
 
-    python benchmarks/strategies.py [--n 20000]
+    python benchmarks/strategies.py [--n 20000] [--rounds 5]
 
 Judges made-up cases with `scripted:`, which always lets the first shown win, until about n verdicts are there, and
-prints the rate of each strategy, and against bare voting. Voting is measured with two votes per case, one in each
-order, because then every verdict has a prompt of its own, as in a tournament; more votes in the same order share
-theirs. Last, the memory that 10,000 pairs take under `adaptive`, as a stream: the most after 1,000 and after all.
+prints the rate of each strategy, and its ratio to bare voting: medians of several rounds, in which the strategies take
+turns. Voting is measured with two votes per case, one in each order, because then every verdict has a prompt of its
+own, as in a tournament; and with eight, which share theirs. Last, the memory that 10,000 pairs take under `adaptive`,
+as a stream: the most after 1,000 and after all.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import resource
 import time
+from statistics import median
 
 from thinkscore.judge import Judge
 from thinkscore.types import Case, Message
@@ -60,13 +62,17 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--n", type=int, default=20_000)
-    n = parser.parse_args().n
+    parser.add_argument("--rounds", type=int, default=5)
+    given = parser.parse_args()
     before, after = memory(10_000)
-    bare = None
-    for strategy, candidates in ARMS:
-        speed = rate(strategy, candidates, n)
-        bare = bare or speed
-        print(f"{strategy:28}{candidates:5} candidates {speed:8.0f} verdicts/s {speed / bare:6.2f}", flush=True)
+    rounds = [[rate(*arm, given.n) for arm in ARMS] for _ in range(given.rounds)]
+    for place, (strategy, candidates) in enumerate(ARMS):
+        speed = median(row[place] for row in rounds)
+        pair, eight = (median(row[place] / row[bare] for row in rounds) for bare in (0, 1))
+        print(
+            f"{strategy:28}{candidates:5} candidates {speed:8.0f} verdicts/s {pair:6.2f} of vote:k=2 "
+            f"{eight:6.2f} of vote:k=8"
+        )
     print(f"10,000 pairs, adaptive: {before} MB at most after 1,000 pairs, {after} MB after all")
 
 

@@ -18,7 +18,7 @@ __all__ = ["Scripted"]
 class Scripted(Engine):
     """Serves the records of a file (journal or JSONL), and a fixed verdict for everything else."""
 
-    batch = 256
+    batch = 64
     recorded = True
 
     async def open(self) -> None:

@@ -36,7 +36,7 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """How many of the likeliest tokens were asked for at each place."""
 
 
-class Call(NamedTuple):
+class Call(msgspec.Struct, frozen=True, gc=False):
     """One call with its key."""
 
     key: str

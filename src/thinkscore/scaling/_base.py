@@ -11,7 +11,7 @@ import random
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import add
 from typing import NamedTuple
 
@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 
-class State(NamedTuple):
+class State(msgspec.Struct, frozen=True, gc=False):
     """What a strategy knows about a case."""
 
     case: Case
@@ -136,11 +136,16 @@ def balanced_order(case: Case, seed: int, sample: int) -> tuple[int, ...]:
     """
     n = len(case.candidates)
     if n == 2:  # pairs alternate, from a place that a coin decides
-        first = (derive_seed(seed, case.id, "order") + sample) % 2
+        first = (_order_seed(seed, case.id) + sample) % 2
         return first, 1 - first
     square = random.Random(derive_seed(seed, case.id, "order", sample // n))
     people, places = square.sample(range(n), n), square.sample(range(n), n)
     return tuple(people[(place + sample) % n] for place in places)
+
+
+@lru_cache(maxsize=1024)
+def _order_seed(seed: int, case_id: str) -> int:
+    return derive_seed(seed, case_id, "order")
 
 
 def best(scores: Sequence[float]) -> list[int]:

@@ -76,8 +76,8 @@ def ballots(verdicts: Sequence[Verdict], n: int) -> list[float]:
 def firsts(verdict: Verdict) -> Sequence[int]:
     """Name the candidates that a verdict puts first: all that it was shown for a tie, none if it cannot be read."""
     match verdict.outcome:
-        case Winner(winner):
-            return (winner,)
+        case Winner() as one:
+            return (one.winner,)
         case Scores(scores):
             top = max((score for score in scores if score is not None), default=None)
             return [i for i, score in enumerate(scores) if score is not None and score == top]

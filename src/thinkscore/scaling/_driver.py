@@ -18,7 +18,7 @@ import msgspec
 from ..ask import Ask
 from ..protocols._meta import Form
 from ..types import Case, Judgment, Usage, Verdict
-from ._base import Read, State, Stop, Strategy, Weigh
+from ._base import State, Stop, Strategy, Weigh
 
 __all__ = ["Answers", "at_once", "decide", "extended", "run", "stream"]
 
@@ -58,13 +58,13 @@ async def extended(
     if isinstance(move, Stop):
         return move.reason
     shown = case.widened()
-    if isinstance(move, Weigh | Read):
-        chosen = {place: verdicts[place] for place in move.places}
-        again = await (asker.weigh(shown, chosen, move.form) if isinstance(move, Weigh) else asker.read(shown, chosen))
-        looked = dict(zip(chosen, map(_tried, again), strict=True))
-        return [looked.get(place, verdict) for place, verdict in enumerate(verdicts)]
-    asks = move[:left]
-    return verdicts + await asker.ask(shown, asks) if asks else "budget"
+    if isinstance(move, list):
+        asks = move[:left]
+        return verdicts + await asker.ask(shown, asks) if asks else "budget"
+    chosen = {place: verdicts[place] for place in move.places}
+    again = await (asker.weigh(shown, chosen, move.form) if isinstance(move, Weigh) else asker.read(shown, chosen))
+    looked = dict(zip(chosen, map(_tried, again), strict=True))
+    return [looked.get(place, verdict) for place, verdict in enumerate(verdicts)]
 
 
 def _tried(verdict: Verdict) -> Verdict:

@@ -65,7 +65,7 @@ class Adaptive(Strategy):
         if self.rule == "lock":
             return needed(state.verdicts, n, rest, self.span)
         size = 2 if self.unit == "pair" else 1
-        first, second = _draws(state.verdicts, n, size)
+        first, second = _draws(state.verdicts, size)
         if self.rule == "lead":
             return size * max(0, self.m - (first - second))
         more = 0
@@ -84,13 +84,10 @@ def sure(a: int, b: int) -> float:
     return float(ways / (1 << n))
 
 
-def _draws(verdicts: Sequence[Verdict], n: int, size: int) -> tuple[int, int]:
-    """Count the draws for the two candidates in front; a draw is `size` verdicts in a row that name the same one."""
-    totals = [0] * max(n, 2)
-    named = list(map(firsts, verdicts))
-    for start in range(0, len(named) - size + 1, size):
-        alone = named[start]
-        if len(alone) == 1 and all(list(other) == list(alone) for other in named[start + 1 : start + size]):
-            totals[alone[0]] += 1
-    second, first = sorted(totals)[-2:]
+def _draws(verdicts: Sequence[Verdict], size: int) -> tuple[int, int]:
+    """Count the draws for the two candidates in front; a draw is a verdict, or (size 2) two in a row that agree."""
+    named = [top[0] if len(top := firsts(verdict)) == 1 else None for verdict in verdicts]
+    if size == 2:
+        named = [one if one == other else None for one, other in zip(named[::2], named[1::2], strict=False)]
+    *_, second, first = 0, 0, *sorted(map(named.count, set(named) - {None}))
     return first, second
