@@ -31,9 +31,11 @@ GROUPS: dict[str, Group] = {
 COMPARED = (
     ("start", "base"), ("same", "start"), ("fresh", "start"), ("verdict", "start"), ("faithful", "start"),
     ("verdict", "same"), ("verdict", "fresh"), ("faithful", "same"), ("faithful", "fresh"), ("faithful", "verdict"),
-    ("rl_only", "form"), ("weak_verdict", "weak"), ("weak_faithful", "weak"), ("weak_faithful", "weak_verdict"),
+    ("rl_only", "form"), ("verdict", "rl_only"),
+    ("weak_verdict", "weak"), ("weak_faithful", "weak"), ("weak_faithful", "weak_verdict"),
     ("weak_free_verdict", "weak_free"), ("weak_free_faithful", "weak_free"),
-    ("weak_free_faithful", "weak_free_verdict"), ("start", "scalar"), ("start", "unreasoned"),
+    ("weak_free_faithful", "weak_free_verdict"),
+    ("start", "scalar"), ("verdict", "scalar"), ("start", "unreasoned"), ("verdict", "unreasoned"),
 )  # fmt: skip
 RESAMPLES = 2000
 LEVELS = [f"reasoning {steps}" for steps in range(2, 7)]
@@ -58,12 +60,17 @@ def write(out: Path, sizes: Sizes, test_seed: int) -> None:
     lines += ["### Traces (sampled), %", "", *_traces(by_kind), ""]
     if "meta" in found:
         report = found["meta"]["report"]
-        said = [f"{name.replace('_', ' ')} {report[name]:.3f} {report[name + '_95']}" for name in ("auc", "auc_within")]
+        said = [_auc(report, name) for name in ("auc", "auc_within")]
         lines += ["### Meta reward model", "", f"{'; '.join(said)}; {report['traces']} held-out traces", ""]
     for what in ("sampled", "greedy", "vote"):
         lines += [f"### Differences, {what}, points", "", *_differences(by_kind, cases, what), ""]
     (out / "table.md").write_text("\n".join(lines))
     print("\n".join(lines))
+
+
+def _auc(report: dict[str, Any], name: str) -> str:
+    low, high = report[f"{name}_95"]
+    return f"{name.replace('_', ' ')} {report[name]:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def _names(kind: str) -> list[str]:
