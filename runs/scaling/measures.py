@@ -148,7 +148,7 @@ def thinking(where: Where, strategies: list[str], sizes: Sizes, journal: Path) -
             "tally": tally["tally"],
             "by": tally["by"],
             "tokens": summary.usage.completion_tokens / len(rows),
-            "kind_right": kinds[0] / max(1, kinds[1]),
+            "kind_right": kinds[0] / kinds[1] if kinds[1] else None,
             "lengths": {name: float(np.mean(values)) for name, values in sorted(lengths.items())},
         }
     return found

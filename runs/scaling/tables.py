@@ -130,4 +130,4 @@ def _points(mean: float, low: float, high: float) -> str:
 
 def _kind(row: dict[str, Any]) -> str:
     """Write how often the stated kind of case is right; some protocols state none."""
-    return f"{100 * row['kind_right']:.1f}" if row["kind_right"] else ""
+    return "" if row["kind_right"] is None else f"{100 * row['kind_right']:.1f}"

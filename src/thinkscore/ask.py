@@ -52,10 +52,7 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Answers:
-    """What one case waits for: the completions of some calls, by key, all at once.
-
-    One future for all of them: one each, gathered, took a fifth of the time of `benchmarks/strategies.py`.
-    """
+    """What one case waits for: the completions of some calls, by key, all at once (a future for each is dear)."""
 
     __slots__ = ("_found", "_number", "future")
 
@@ -76,7 +73,7 @@ class _Answers:
             self.future.set_result(self._found)
 
 
-class _Waiting(msgspec.Struct, frozen=True, gc=False):
+class _Waiting(msgspec.Struct, frozen=True):
     """A call that is queued or running, and all who asked for it meanwhile: it is paid for once."""
 
     call: Call
