@@ -28,15 +28,15 @@ def prompts(protocol: Protocol, cases: Sequence[Case]) -> list[Prompt]:
 
 
 def verdicts(
-    folder: Path, protocol: Protocol, asked: Sequence[Prompt], k: int, temperature: float, seed: int
+    folder: Path, protocol: Protocol, asked: Sequence[Prompt], heats: Sequence[float], seed: int
 ) -> tuple[list[list[Verdict]], list[list[int]]]:
-    """Draw k verdicts for each prompt; returns them and their lengths in tokens."""
+    """Draw a verdict for each prompt at each of the temperatures; returns them and their lengths in tokens."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder)
-    chat = Chat(tokenizer)
-    ids = [chat.ids(prompt.messages) for prompt in asked for _ in range(k)]
+    chat, k = Chat(tokenizer), len(heats)
+    ids = [one for prompt in asked for one in [chat.ids(prompt.messages)] * k]
     seeds = [derive_seed("measure", seed, prompt.case.id, sample) for prompt in asked for sample in range(k)]
-    drawn = decode(model, tokenizer, ids, seeds, MAX_TOKENS, temperature, 1.0, 1)
+    drawn = decode(model, tokenizer, ids, seeds, MAX_TOKENS, list(heats) * len(asked), 1.0, 1)
     texts = tokenizer.batch_decode(drawn, skip_special_tokens=True)
     found = [
         protocol.parse(
@@ -52,8 +52,8 @@ def measure(folder: Path, protocol: Protocol, cases: Sequence[Case], k: int, see
     """Return what an arm got right, one digit per case, and what its traces are worth."""
     started = time.time()
     asked = prompts(protocol, cases)
-    greedy, _ = verdicts(folder, protocol, asked, 1, 0.0, seed)
-    sampled, lengths = verdicts(folder, protocol, asked, k, 1.0, seed)
+    found, sizes = verdicts(folder, protocol, asked, [1.0] * k + [0.0], seed)
+    sampled, lengths = [group[:k] for group in found], [group[:k] for group in sizes]
     right = [[_right(verdict, case) for verdict in group] for group, case in zip(sampled, cases, strict=True)]
     reasoned = protocol.id != "verdict_only"
     checked = [
@@ -63,7 +63,7 @@ def measure(folder: Path, protocol: Protocol, cases: Sequence[Case], k: int, see
     sound = [[bool(c and c[0]) for c in group] for group in checked]
     faithful = [[bool(c and c[1]) for c in group] for group in checked]
     return {
-        "greedy": _digits(int(_right(group[0], case)) for group, case in zip(greedy, cases, strict=True)),
+        "greedy": _digits(int(_right(group[k], case)) for group, case in zip(found, cases, strict=True)),
         "sampled": _digits(map(sum, right)),
         "vote": _digits(_vote(group, case) for group, case in zip(sampled, cases, strict=True)),
         "exact": _digits(map(sum, sound)),

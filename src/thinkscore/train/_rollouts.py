@@ -15,7 +15,7 @@ from pathlib import Path
 from safetensors.torch import save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from ..engines._decoder import Config
+from ..engines._decoder import PADDED, Config
 from ..engines._jobs import ROWS, Group, Row
 from ..engines._pool import Pool
 from ..errors import BadInput
@@ -43,19 +43,25 @@ def decode(
     prompts: Sequence[Sequence[int]],
     seeds: Sequence[int],
     max_tokens: int,
-    temperature: float,
+    temperature: float | Sequence[float],
     top_p: float,
     workers: int,
     ends: Collection[int] = (),
 ) -> list[list[int]]:
     """Draw one completion per prompt (token ids, the end token included), by its own seed.
 
-    `ends` are the tokens that end a completion; by default the tokenizer's.
+    `temperature` is that of all or of each; `ends` are the tokens that end a completion, by default the tokenizer's.
     """
-    by_length: dict[int, list[int]] = defaultdict(list)
+    alike: dict[tuple[int, float], list[int]] = defaultdict(list)
     for place, prompt in enumerate(prompts):
-        by_length[len(prompt)].append(place)
-    groups = [places[start : start + ROWS] for places in by_length.values() for start in range(0, len(places), ROWS)]
+        heat = temperature if isinstance(temperature, int | float) else temperature[place]
+        alike[-(-len(prompt) // PADDED), heat].append(place)
+    groups = [
+        (width, places[start : start + ROWS], heat)
+        for (width, heat), places in alike.items()
+        for start in range(0, len(places), ROWS)
+    ]
+    groups.sort()  # what continues a prompt comes close together, at any temperature: it is read once
     stops = frozenset(ends or [tokenizer.eos_token_id])
     done: list[list[int]] = [[] for _ in prompts]
     with tempfile.TemporaryDirectory() as folder:
@@ -65,11 +71,11 @@ def decode(
             jobs = [
                 Group(
                     [Row(row, tuple(prompts[place]), seeds[place], max_tokens) for row, place in enumerate(places)],
-                    temperature, top_p, stops,
+                    heat, top_p, stops,
                 )
-                for places in groups
+                for _, places, heat in groups
             ]  # fmt: skip
-            for places, future in zip(groups, [pool.submit(job) for job in jobs], strict=True):
+            for (_, places, _), future in zip(groups, [pool.submit(job) for job in jobs], strict=True):
                 for place, sample in zip(places, future.result(), strict=True):
                     done[place] = sample.tokens
         finally:

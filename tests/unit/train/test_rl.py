@@ -345,6 +345,7 @@ def test_a_rollout_hangs_on_its_own_prompt_and_seed_and_greedy_ones_are_those_of
     drawn = decode(model, tokenizer, prompts, seeds, 12, 1.0, 1.0, 1)
     assert drawn[7:9] == [decode(model, tokenizer, [prompts[i]], [seeds[i]], 12, 1.0, 1.0, 1)[0] for i in (7, 8)]
     greedy = decode(model, tokenizer, prompts[:2], [0, 0], 12, 0.0, 1.0, 1)
+    assert decode(model, tokenizer, prompts[:2], seeds[:2], 12, [1.0, 0.0], 1.0, 1) == [drawn[0], greedy[1]]
     for prompt, tokens in zip(prompts, greedy, strict=False):
         said = model.generate(torch.tensor([prompt]), max_new_tokens=12, do_sample=False)[0, len(prompt) :].tolist()
         assert tokens == said[: len(tokens)]
