@@ -67,8 +67,8 @@ class Sizes(msgspec.Struct, frozen=True):
 
 
 QUICK = Sizes(
-    documents=3_000, format=300, pool=2_000, weak=300, weak_epochs=1, continued=1_000, rl_cases=500, updates=3,
-    prompts=8, baseline_rows=2_000, scalar_epochs=1.0, meta_cases=200, test=200, samples=4,
+    documents=3_000, format=300, pool=2_000, weak=300, weak_epochs=1, continued=400, rl_cases=200, updates=2,
+    prompts=8, baseline_rows=800, scalar_epochs=1.0, meta_cases=100, test=60, samples=2,
 )  # fmt: skip
 
 

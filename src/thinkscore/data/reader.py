@@ -105,10 +105,12 @@ class Cases(Iterator[Case]):
         case = self.format.read(row)
         if self._strip:
             case = msgspec.structs.replace(case, candidates=tuple(map(_stripped, case.candidates)))
-        case = case if case.id else msgspec.structs.replace(case, id=case.content())
+        named = bool(case.id)
+        case = case if named else msgspec.structs.replace(case, id=case.content())
         first = self._ids.setdefault(case.id, number)
         if first != number and not self._repeats:
-            raise BadInput(f"{source.unit}s {first} and {number} have the same id {case.id!r}; ids must differ")
+            alike = f"have the same id {case.id!r}; ids must differ" if named else "are the same case; keep one"
+            raise BadInput(f"{source.unit}s {first} and {number} {alike}")
         return case
 
     def _bad(self, place: str, item: Item, error: Exception) -> None:

@@ -57,14 +57,19 @@ class Refused:
         self.counts[reason] += 1
         self._first.setdefault(reason, place)
 
-    def settle(self, seen: int, what: str, drop: bool) -> None:
-        """Raise `BadInput` with all counts if some of those seen were refused and may not be dropped, or all were."""
+    def settle(self, seen: int, what: str, drop: bool, tell: Callable[[str], object] = lambda line: None) -> None:
+        """Tell the counts of those that are dropped.
+
+        Raises `BadInput` with all counts if some of those seen were refused and may not be dropped, or all were.
+        """
         listed = "; ".join(f"{n} {reason} (first: {self._first[reason]})" for reason, n in self.counts.most_common())
         if self.counts and not drop:
             raise BadInput(f"{self.counts.total()} of {seen} {what} cannot be trained on: "
                            f"{listed}; mend the file, or leave them out with --drop")  # fmt: skip
         if seen == self.counts.total():
             raise BadInput(f"there are no {what} to train on{': ' if listed else ''}{listed}")
+        if self.counts:
+            tell(f"{self.counts.total()} of {seen} {what} are left out: {listed}")
 
 
 class Reader:

@@ -24,7 +24,7 @@ from ..seeds import derive_seed
 from ..types import Case
 from ._grpo import Block, Row
 from ._rewards import Reward
-from ._usable import unusable
+from ._usable import check_labels, unusable
 
 __all__ = ["Orders", "Shown", "dataset", "shown", "spare", "usable"]
 
@@ -34,17 +34,24 @@ Shown = tuple[Case, tuple[int, ...]]
 
 
 def usable(
-    cases: Sequence[Case], reward: Reward, tokenizer: PreTrainedTokenizerBase | None, max_prompt: int
+    cases: Sequence[Case],
+    reward: Reward,
+    tokenizer: PreTrainedTokenizerBase | None,
+    max_prompt: int,
+    context: int | None = None,
 ) -> tuple[list[Case], Counter[str]]:
-    """Return the cases that can be trained on, and how many others there are by reason. Raises `BadInput` for none.
+    """Return the cases that can be trained on, and how many others there are by reason.
 
-    Without a tokenizer nobody looks at the length of prompts.
+    Without a tokenizer nobody looks at prompts; `context` is what the model reads, the answer included. Raises
+    `BadInput` if there are none, or if labels of single responses are on another scale than the judge's scores.
     """
-    kept, left, chat = [], Counter[str](), None if tokenizer is None else Chat(copy(tokenizer))
+    kept, left = list[Case](), Counter[str]()
+    reading = None if tokenizer is None else _Reading(reward.protocol, tokenizer, max_prompt, context)
     for case in cases:
-        problem = unusable(case, reward.protocol) or reward.unusable(case)
-        if problem is None and chat is not None and _length(reward.protocol, case, chat) > max_prompt:
-            problem = f"makes a prompt of more than {max_prompt} tokens"
+        problem = unusable(case, reward.protocol)
+        if problem is None:
+            reward.check([case] if len(case.candidates) == 1 else [])  # a label on another scale means something else
+            problem = reward.unusable(case) or (reading.problem(case) if reading else None)
         if problem is None:
             kept.append(case)
         else:
@@ -52,11 +59,28 @@ def usable(
     if not kept:
         why = "; ".join(f"{count:,} {problem}" for problem, count in left.most_common(3))
         raise BadInput(f"none of the {len(cases):,} cases can be trained on: {why or 'there are none'}")
+    check_labels(kept)
     return kept, left
 
 
-def _length(protocol: Protocol, case: Case, chat: Chat) -> int:
-    return len(chat.ids(protocol.render(case, range(len(case.candidates))).messages))
+class _Reading:
+    """What a model can read."""
+
+    def __init__(
+        self, protocol: Protocol, tokenizer: PreTrainedTokenizerBase, max_prompt: int, context: int | None
+    ) -> None:
+        self.protocol, self.chat, self.unknown = protocol, Chat(copy(tokenizer)), tokenizer.unk_token_id
+        self.max_prompt, self.context = max_prompt, context
+
+    def problem(self, case: Case) -> str | None:
+        """Say why a case cannot be shown; None if it can."""
+        ids = self.chat.ids(self.protocol.render(case, range(len(case.candidates))).messages)
+        if len(ids) > self.max_prompt:
+            return f"makes a prompt of more than {self.max_prompt} tokens"
+        if self.context is not None and len(ids) >= self.context:
+            return f"makes a prompt that fills the {self.context} tokens that the model reads"
+        unknown = self.unknown is not None and self.unknown in ids
+        return "has words that the model has no token for" if unknown else None
 
 
 def shown(cases: Sequence[Case], orders: Orders, seed: int) -> Iterator[list[Shown]]:

@@ -48,7 +48,7 @@ def decode(
     workers: int,
     ends: Collection[int] = (),
 ) -> list[list[int]]:
-    """Draw one completion per prompt (token ids, the end token included), by its own seed.
+    """Draw one completion per prompt (token ids, the end token included), by its own seed, as far as the model reads.
 
     `temperature` is that of all or of each; `ends` are the tokens that end a completion, by default the tokenizer's.
     """
@@ -62,7 +62,7 @@ def decode(
         for start in range(0, len(places), ROWS)
     ]
     groups.sort()  # what continues a prompt comes close together, at any temperature: it is read once
-    stops = frozenset(ends or [tokenizer.eos_token_id])
+    stops, context = frozenset(ends or [tokenizer.eos_token_id]), model.config.max_position_embeddings
     done: list[list[int]] = [[] for _ in prompts]
     with tempfile.TemporaryDirectory() as folder:
         _save(model, Path(folder))
@@ -70,7 +70,10 @@ def decode(
         try:
             jobs = [
                 Group(
-                    [Row(row, tuple(prompts[place]), seeds[place], max_tokens) for row, place in enumerate(places)],
+                    [
+                        Row(row, tuple(prompts[place]), seeds[place], min(max_tokens, context - len(prompts[place])))
+                        for row, place in enumerate(places)
+                    ],
                     heat, top_p, stops,
                 )
                 for _, places, heat in groups

@@ -34,7 +34,18 @@ from transformers.utils.logging import disable_progress_bar
 from ..engines._hf_files import first_line, look_for
 from ..errors import BadInput, EngineUnavailable
 
-__all__ = ["Settings", "arguments", "begin", "done", "finish", "load_model", "load_tokenizer", "lora", "start"]
+__all__ = [
+    "Settings",
+    "arguments",
+    "begin",
+    "check_trackers",
+    "done",
+    "finish",
+    "load_model",
+    "load_tokenizer",
+    "lora",
+    "start",
+]
 
 
 SCHEDULES = (
@@ -108,7 +119,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         per_pass = self.micro_batch * int(os.environ.get("WORLD_SIZE", "1"))
         if self.batch_size % per_pass:
             raise BadInput(f"a batch of {self.batch_size} rows cannot be cut into passes of {per_pass} (rows of one "
-                           "pass times processes); give a batch size that is a multiple")  # fmt: skip
+                           "pass times processes); give a multiple, or another --micro-batch")  # fmt: skip
         return self.batch_size // per_pass
 
 
@@ -121,13 +132,18 @@ def start(settings: Settings) -> None:
         torch.set_num_threads(settings.threads)
 
 
+def check_trackers(settings: Settings) -> None:
+    """Raise `BadInput` for a tracker that is not installed."""
+    for tracker in set(settings.report_to).difference(get_available_reporting_integrations()):
+        raise BadInput(f"the tracker {tracker} is not installed; run: pip install {tracker}")
+
+
 def arguments(settings: Settings, out: Path) -> dict[str, Any]:
     """Return what any of TRL's configurations (all are TrainingArguments) takes from the settings.
 
     Raises `BadInput` for what does not fit together and for a tracker that is not installed.
     """
-    for tracker in set(settings.report_to).difference(get_available_reporting_integrations()):
-        raise BadInput(f"the tracker {tracker} is not installed; run: pip install {tracker}")
+    check_trackers(settings)
     return {
         "output_dir": str(out / "trainer"),
         "per_device_train_batch_size": settings.micro_batch,
@@ -181,6 +197,8 @@ def begin(out: Path, recipe: Mapping[str, object]) -> str | None:
         if not _untouched(out):
             raise BadInput(f"{out} holds a run with other settings or data (compare {file}); give another --out, or "
                            "delete it to start anew")  # fmt: skip
+    elif out.exists() and not out.is_dir():
+        raise BadInput(f"{out} is a file; --out is the folder of the trained model")
     elif out.exists() and any(item.name != "recipe.partial" for item in out.iterdir()):
         raise BadInput(f"{out} is no empty folder and holds no run; give another --out")
     out.mkdir(parents=True, exist_ok=True)
@@ -266,9 +284,13 @@ def load_model(model: str | Path, settings: Settings, *, scalar: bool = False) -
     auto = AutoModelForSequenceClassification if scalar else AutoModelForCausalLM
     how: dict[str, Any] = {"num_labels": 1} if scalar else {}
     try:
-        return auto.from_pretrained(model, dtype=settings.dtype, **how)
+        loaded, found = auto.from_pretrained(model, dtype=settings.dtype, output_loading_info=True, **how)
     except Exception as error:
         raise EngineUnavailable(f"the model {model} cannot be loaded: {first_line(error)}") from error
+    if found["missing_keys"] and not scalar:  # transformers would make them up
+        lacking = ", ".join(sorted(found["missing_keys"])[:3])
+        raise BadInput(f"{model} writes no text: it lacks {lacking}; start from a causal language model")
+    return loaded
 
 
 def lora(settings: Settings, task: str = "CAUSAL_LM") -> Any:

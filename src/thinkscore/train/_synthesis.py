@@ -38,7 +38,7 @@ from ..types import (
 from ._hints import Hinted, hint
 from ._leaks import leak
 from ._traces import Report, Traced, TraceRow, counted, load, made, save
-from ._usable import best, check_sides, unusable
+from ._usable import best, check_labels, check_sides, unusable
 
 __all__ = ["LOST", "Report", "Synthesis", "TraceRow", "Traced", "check", "made", "synthesize", "traced"]
 
@@ -146,6 +146,7 @@ class _Work:
             raise BadInput(
                 f"none of {len(cases)} cases can be used: {counted(self.report.skipped) or 'there are none'}"
             )
+        check_labels(self.cases)
         if how.orders == "as_is":
             check_sides(self.cases)
         self._check_teacher()

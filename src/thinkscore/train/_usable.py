@@ -12,7 +12,7 @@ from ..errors import BadInput
 from ..protocols._base import Protocol
 from ..types import Case
 
-__all__ = ["best", "check_sides", "unusable"]
+__all__ = ["best", "check_labels", "check_sides", "contradicts", "unusable"]
 
 ONE_SIDED = 10
 """So many verdicts for one and the same place are no accident."""
@@ -29,7 +29,14 @@ def unusable(case: Case, protocol: Protocol) -> str | None:
         return "without a single best candidate"
     if not any(message.content.strip() for message in case.messages):
         return "with an empty prompt"
-    return "with empty candidates" if not all(text.strip() for text in case.candidates) else None
+    if not all(text.strip() for text in case.candidates):
+        return "with empty candidates"
+    return "with one text at two golds" if contradicts(case) else None
+
+
+def contradicts(case: Case) -> bool:
+    """Tell whether gold says two things of one and the same text."""
+    return len(set(case.candidates)) < len(set(zip(case.candidates, case.gold or (), strict=True)))
 
 
 def best(case: Case) -> int:
@@ -49,4 +56,17 @@ def check_sides(cases: Sequence[Case]) -> None:
         raise BadInput(
             f"in all {len(pairs)} cases the best candidate is number {sides.pop() + 1}: a judge would learn the "
             "place; show them in balanced orders (--orders balanced)"
+        )
+
+
+def check_labels(cases: Sequence[Case]) -> None:
+    """Refuse usable cases that are single responses of one and the same gold: what is learned is to say it always.
+
+    Raises `BadInput`.
+    """
+    labels = {case.gold for case in cases}
+    if len(labels) == 1 and len(cases) >= ONE_SIDED and len(cases[0].candidates) == 1:
+        raise BadInput(
+            f"all {len(cases)} cases are single responses with gold {(cases[0].gold or (0,))[0]:g}: a judge would "
+            "learn to say that of everything; add responses with other labels"
         )

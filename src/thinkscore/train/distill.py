@@ -29,7 +29,7 @@ from ..errors import BadInput
 from ..judge import make_protocol
 from ..protocols._base import Protocol
 from ..types import Case, Message, content_hash
-from ._run import Settings, begin, done, finish, load_model, load_tokenizer, start
+from ._run import Settings, begin, check_trackers, done, finish, load_model, load_tokenizer, start
 from ._sft import Row, check_passes, train
 from ._synthesis import LOST, Report, Synthesis, TraceRow, check, made, traced
 
@@ -187,6 +187,7 @@ def checked(model: str | Path, settings: Settings, how: Mapping[str, Any]) -> No
     """Raise what a training would raise before its first step, so that nothing is claimed by one that cannot start."""
     load_tokenizer(model)
     check_passes(settings, how.get("batch_tokens", 0))
+    check_trackers(settings)
 
 
 def _fitting(

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,7 @@ def train_meta(
     settings: _run.Settings,
     options: Options | None = None,
     refused: _head.Refused | None = None,
+    tell: Callable[[str], object] = lambda line: None,
 ) -> Report:
     """Train a head on labelled traces; returns what it is worth on the held-out ones (also in OUT/report.json).
 
@@ -81,7 +82,7 @@ def train_meta(
     for row, ids in read:
         if isinstance(ids, str):
             refused.add(ids, row.case_id)
-    refused.settle(seen, "traces", options.drop)
+    refused.settle(seen, "traces", options.drop, tell)
     held = [_is_held(row.group, options.held_out, settings.seed) for row, _ in kept]
     sides = [[pair for pair, is_held in zip(kept, held, strict=True) if is_held == side] for side in (False, True)]
     _check([row for row, _ in sides[0]], [row for row, _ in sides[1]], options.held_out)

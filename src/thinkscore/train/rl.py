@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 import torch
 from datasets import Dataset
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
+from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
 from trl import GRPOConfig
 
-from ..errors import BadInput
+from ..errors import BadInput, MissingExtra
 from ..protocols._base import Protocol
 from ..types import Case, content_hash
 from ._grpo import JudgeTrainer
@@ -31,7 +32,9 @@ from ._rollouts import decodable
 from ._run import Settings, arguments, begin, done, finish, load_model, load_tokenizer, lora, start
 from ._usable import check_sides
 
-__all__ = ["Rl", "train_rl"]
+__all__ = ["Rl", "left_out", "train_rl"]
+
+Tell = Callable[[str], object]
 
 
 class Rl(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,10 +100,11 @@ def train_rl(
     rl: Rl = Rl(),  # noqa: B008 - frozen
     reward: Reward | None = None,
     held_out: Sequence[Case] = (),
+    tell: Tell = lambda line: None,
 ) -> Counter[str]:
     """Train the model in `model` on cases with gold and save it in `out`; go on where an earlier try was stopped.
 
-    Returns how many cases were left out, by reason.
+    Returns how many cases were left out, by reason, after `tell` was told so and before anything is drawn.
 
     Raises `BadInput` if no case is usable or the settings do not fit together.
     """
@@ -111,16 +115,19 @@ def train_rl(
         "reward": pay.settings(), "cases": content_hash([(case.content(), case.gold) for case in cases]),
     }  # fmt: skip
     tokenizer = load_tokenizer(model)
-    kept, left = usable(cases, pay, tokenizer, rl.max_prompt)
+    context = getattr(AutoConfig.from_pretrained(model).get_text_config(), "max_position_embeddings", None)
+    kept, left = usable(cases, pay, tokenizer, rl.max_prompt, context)
     if rl.orders == "as_is":
         check_sides(kept)
     if bool(held_out) != bool(rl.check_every):
         raise BadInput("held-out cases and updates between checks go together: --held-out FILE --check-every N")
-    measured, gone = usable(held_out, pay, tokenizer, rl.max_prompt) if held_out else ([], Counter[str]())
+    measured, gone = usable(held_out, pay, tokenizer, rl.max_prompt, context) if held_out else ([], Counter[str]())
     left.update({f"(held out) {reason}": number for reason, number in gone.items()})
     steps = _steps(len(kept), settings, rl)
     config = _config(settings, rl, out, steps)
     checkpoint = begin(out, recipe)  # what cannot be trained has claimed nothing
+    for line in left_out(left):
+        tell(line)
     if done(out):
         return left
     loaded = load_model(model, settings)
@@ -144,6 +151,11 @@ def train_rl(
     trainer.train(resume_from_checkpoint=checkpoint)
     finish(trainer, tokenizer, out)
     return left
+
+
+def left_out(left: Mapping[str, int]) -> list[str]:
+    """Say how many cases were left out, a line for each reason, the most frequent first."""
+    return [f"left out: {count:,} cases: {reason}" for reason, count in sorted(left.items(), key=lambda item: -item[1])]
 
 
 def _steps(cases: int, settings: Settings, rl: Rl) -> int:
@@ -175,7 +187,12 @@ def _block(rl: Rl) -> int:
 
 
 def _config(settings: Settings, rl: Rl, out: Path, steps: int) -> GRPOConfig:
-    """Say it in TRL's terms. Raises `BadInput` if the processes cannot share a round evenly."""
+    """Say it in TRL's terms.
+
+    Raises `BadInput` if the processes cannot share a round evenly, `MissingExtra` without a package that is asked for.
+    """
+    if rl.rollouts == "vllm" and not find_spec("vllm"):
+        raise MissingExtra("rollouts by vLLM need it: pip install vllm; or take --rollouts transformers")
     world, updates = int(os.environ.get("WORLD_SIZE", "1")), rl.updates(settings)
     if rl.prompts % (world * _block(rl)):
         raise BadInput(f"{rl.prompts} prompts cannot be shared by {world} processes in blocks of {_block(rl)}")

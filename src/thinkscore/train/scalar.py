@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import math
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +27,7 @@ from ..errors import BadInput
 from ..protocols._base import agrees
 from ..types import Case, Message, Scores, content_hash
 from . import _head, _run
+from ._usable import contradicts
 
 __all__ = ["DEFAULTS", "Options", "Pair", "Pairs", "pairs", "train_scalar"]
 
@@ -97,8 +98,7 @@ def _unlearnable(case: Case) -> str:
         return "without gold"
     if len(set(case.gold)) < 2:
         return "with equal gold for all candidates"
-    both = set(zip(case.candidates, case.gold, strict=True))
-    return "with one text at two golds" if len(set(case.candidates)) < len(both) else ""
+    return "with one text at two golds" if contradicts(case) else ""
 
 
 def _rows(case: Case, reader: _head.Reader) -> list[array[int]] | str:
@@ -116,6 +116,7 @@ def train_scalar(
     settings: _run.Settings,
     options: Options | None = None,
     held_out: Iterable[Case] = (),
+    tell: Callable[[str], object] = lambda line: None,
 ) -> list[dict[str, float]]:
     """Train a head on a model; returns the log's rows with held-out figures, one per epoch.
 
@@ -129,8 +130,9 @@ def train_scalar(
     config = make_config(settings, options, out)
     reader, refused = _head.Reader(model, options.max_length), _head.Refused()
     known = pairs(cases, reader, refused)
-    refused.settle(len(cases), "cases", options.drop)
-    callback = _held(held_out, reader, options)
+    refused.settle(len(cases), "cases", options.drop, tell)
+    tell(f"{len(known.pairs)} pairs from {len(cases) - refused.counts.total()} cases")
+    callback = _held(held_out, reader, options, tell)
     checkpoint = _run.begin(out, _recipe(model, cases, held_out, settings, options))
     if _run.done(out):
         return _told(out)
@@ -225,11 +227,16 @@ def make_trainer(
     )
 
 
-def _held(cases: Sequence[Case], reader: _head.Reader, options: Options) -> _head.Held | None:
+def _held(
+    cases: Sequence[Case], reader: _head.Reader, options: Options, tell: Callable[[str], object]
+) -> _head.Held | None:
     """Make the callback that measures accuracy as a judge is measured: the best candidate must have the best value."""
     if not cases:
         return None
-    known = [case for case in cases if case.gold is not None and len(case.candidates) > 1]
+    known = [case for case in cases if case.gold is not None and case.gold.count(max(case.gold)) == 1 < len(case.gold)]
+    if len(known) < len(cases):
+        tell(f"{len(cases) - len(known)} of {len(cases)} held-out cases have no single best candidate: they are not "
+             "measured on")  # fmt: skip
     refused, judged = _head.Refused(), list[Case]()
     rows: list[array[int]] = []
     for case in known:
@@ -239,7 +246,7 @@ def _held(cases: Sequence[Case], reader: _head.Reader, options: Options) -> _hea
         else:
             judged.append(case)
             rows += found
-    refused.settle(len(known), "held-out cases", options.drop)
+    refused.settle(len(known), "held-out cases", options.drop, tell)
 
     def measure(values: list[float]) -> dict[str, float]:
         rest = iter(values)

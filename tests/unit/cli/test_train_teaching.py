@@ -79,6 +79,21 @@ def test_who_draws_the_samples_is_told_where_a_generator_is_published(
     assert "only_traces" not in str(own.exception) and isinstance(own.exception, BadInput)
 
 
+@pytest.mark.parametrize("recipe", ["distill", "rft", "rl", "scalar"])
+def test_a_folder_that_cannot_be_is_told(run: Run, recipe: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path / "file", tmp_path / "file" / "deeper"):
+        done = run(recipe, "--out", str(out))
+        assert isinstance(done.exception, BadInput)
+        assert f"--out {out}: {tmp_path / 'file'} is a file; give a folder" in str(done.exception)
+
+
+def test_a_wording_without_scores_is_noted_where_the_faithful_reward_needs_them(run: Run) -> None:
+    done = run("rl", "--faithful", "--lr", "1e-5", "--prompts", "1000")
+    assert "asks for no scores" in done.stderr and "own:scored, or --lenient" in done.stderr
+    assert "asks for no scores" not in run("rl", "--faithful", "--lenient", "--prompts", "1000").stderr
+
+
 def test_the_name_of_an_order_is_the_same_everywhere(run: Run) -> None:
     for recipe in ("distill", "rft"):
         with pytest.raises(BadInput, match="--orders is balanced or as_is; got 'file'"):

@@ -123,7 +123,7 @@ def test_doubled_ids_are_named_by_their_lines(tmp_path: Path) -> None:
     row = {**ROW, "id": "x"}
     with pytest.raises(BadInput, match="lines 1 and 3 have the same id 'x'"):
         list(read_cases(write(tmp_path / "c.jsonl", row, {**ROW, "id": "y"}, {**row, "prompt": "other"})))
-    with pytest.raises(BadInput, match="lines 1 and 2 have the same id"):
+    with pytest.raises(BadInput, match="lines 1 and 2 are the same case; keep one"):
         list(read_cases(write(tmp_path / "d.jsonl", ROW, ROW)))
 
 
@@ -162,7 +162,7 @@ def test_bad_rows_are_left_out_and_counted_on_request(tmp_path: Path) -> None:
     assert cases.skipped.reasons == [
         f"{path}:1: JSON is malformed: invalid character (byte 0)",
         f"{path}:3: `candidates` is empty",
-        f"{path}:5: lines 2 and 5 have the same id '{parse_case(ROW).id}'; ids must differ",
+        f"{path}:5: lines 2 and 5 are the same case; keep one",
     ]
 
 
@@ -206,7 +206,7 @@ def test_rows_with_one_id_may_be_let_through(tmp_path: Path) -> None:
     row = {"prompt": "2 + 2?", "candidates": ["4", "5"]}
     path = write(tmp_path / "c.jsonl", row, {**row, "id": "x"}, row)
     assert [case.id == "x" for case in read_cases(path, repeats=True)] == [False, True, False]
-    with pytest.raises(BadInput, match="lines 1 and 3 have the same id"):
+    with pytest.raises(BadInput, match="lines 1 and 3 are the same case"):
         list(read_cases(path))
 
 

@@ -249,7 +249,9 @@ def test_a_template_whose_text_was_changed_is_another_one(trained, tmp_path):
 
 def never_started(trained):
     sided = [Case(f"c{i}", (Message("user", "?"),), ("good", "poor"), (1.0, 0.0)) for i in range(12)]
+    single = [Case(f"s{i}", (Message("user", "?"),), (f"tea {i}",), (1.0,)) for i in range(12)]
     batch = msgspec.structs.replace(STILL, batch_size=3)
+    tracked = msgspec.structs.replace(STILL, report_to=("swanlab",))
     no = Synthesis()
     return {
         "no teacher": lambda out: distill.teach(trained, CASES, out, STILL, no),
@@ -260,6 +262,8 @@ def never_started(trained):
         "rft: no tokenizer": lambda out: rft(out / "nowhere", CASES, out, STILL),
         "rft: unknown engine": lambda out: rft(trained, CASES, out, STILL, Synthesis(teacher="nothing:x")),
         "rft: a batch of 3": lambda out: rft(trained, CASES, out, batch),
+        "one label": lambda out: distill.teach(trained, single, out, STILL, Synthesis(), protocol="deepseek_grm"),
+        "no such tracker": lambda out: distill.teach(trained, CASES, out, tracked, LABELS),
         "one side": lambda out: distill.teach(
             trained, sided, out, STILL, Synthesis(method="labels", orders="as_is"), protocol="verdict_only"
         ),

@@ -2,12 +2,13 @@
 
 import json
 import math
+from importlib.util import find_spec
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from thinkscore.errors import BadInput
+from thinkscore.errors import BadInput, MissingExtra
 from thinkscore.lab import world
 from thinkscore.protocols.deepseek_grm import DeepseekGrm
 from thinkscore.protocols.rm_r1 import RmR1
@@ -218,14 +219,35 @@ def test_unusable_cases_are_counted_and_none_left_is_an_error(tokenizer):
         Case("a", (Message("user", "?"),), ("x", "y")),
         Case("b", (Message("user", "?"),), ("x", "y"), gold=(1.0, 1.0)),
         Case("c", (Message("user", "?"),), ("x", "y", "z"), gold=(1.0, 0.0, 0.0)),
+        Case("d", (Message("user", "tea"),), ("tea", "tea"), gold=(1.0, 0.0)),
+        Case("e", (Message("user", "Goethe"),), ("tea", "the sky"), gold=(1.0, 0.0)),
     ]
     kept, left = _rl_rows.usable([*CASES[:3], *odd], Reward(RmR1()), tokenizer, 500)
     assert len(kept) == 3
-    assert sum(left.values()) == 3
-    with pytest.raises(BadInput, match="none of the 3 cases"):
+    assert left == {
+        "without gold": 1,
+        "without a single best candidate": 1,
+        "with 3 candidates": 1,
+        "with one text at two golds": 1,
+        "has words that the model has no token for": 1,
+    }
+    with pytest.raises(BadInput, match="none of the 5 cases"):
         _rl_rows.usable(odd, Reward(RmR1()), tokenizer, 500)
     with pytest.raises(BadInput, match="more than 5 tokens"):
         _rl_rows.usable(CASES[:3], Reward(RmR1()), tokenizer, 5)
+    with pytest.raises(BadInput, match="fills the 60 tokens that the model reads"):
+        _rl_rows.usable(CASES[:3], Reward(RmR1()), tokenizer, 500, 60)
+
+
+def test_labels_on_another_scale_and_labels_that_are_all_one_are_refused(tokenizer):
+    def single(i, gold):
+        return Case(f"s{i}", (Message("user", "?"),), (f"answer {i}",), gold=(gold,))
+
+    with pytest.raises(BadInput, match="gold 0, and deepseek_grm gives scores from 1 to 10; labels of 0 and 1 need"):
+        _rl_rows.usable([single(i, float(i % 2)) for i in range(6)], Reward(DeepseekGrm()), None, 500)
+    with pytest.raises(BadInput, match="all 12 cases are single responses with gold 7"):
+        _rl_rows.usable([single(i, 7.0) for i in range(12)], Reward(DeepseekGrm()), None, 500)
+    assert len(_rl_rows.usable([single(i, 7.0 + i % 2) for i in range(12)], Reward(DeepseekGrm()), None, 500)[0]) == 12
 
 
 # ---- batches
@@ -326,6 +348,9 @@ def test_a_round_that_cannot_be_cut_into_updates_is_refused(tmp_path):
         Rl(prompts=4, group=4).updates(SETTINGS.__class__(learning_rate=1.0, batch_size=6))
     with pytest.raises(BadInput, match="blocks of 2"):
         _config(SETTINGS, Rl(prompts=3, group=16, orders="both"), tmp_path, 1)
+    if not find_spec("vllm"):
+        with pytest.raises(MissingExtra, match="pip install vllm"):
+            _config(SETTINGS, Rl(prompts=4, group=4, rollouts="vllm"), tmp_path, 1)
 
 
 def test_too_few_cases_for_a_round_are_told_before_anything_is_drawn(tmp_path, base):
@@ -345,6 +370,8 @@ def test_a_rollout_hangs_on_its_own_prompt_and_seed_and_greedy_ones_are_those_of
     drawn = decode(model, tokenizer, prompts, seeds, 12, 1.0, 1.0, 1)
     assert drawn[7:9] == [decode(model, tokenizer, [prompts[i]], [seeds[i]], 12, 1.0, 1.0, 1)[0] for i in (7, 8)]
     greedy = decode(model, tokenizer, prompts[:2], [0, 0], 12, 0.0, 1.0, 1)
+    (full,) = decode(model, tokenizer, [[5] * 509], [0], 12, 1.0, 1.0, 1)
+    assert len(full) <= 3, "the model reads 512 tokens"
     assert decode(model, tokenizer, prompts[:2], seeds[:2], 12, [1.0, 0.0], 1.0, 1) == [drawn[0], greedy[1]]
     for prompt, tokens in zip(prompts, greedy, strict=False):
         said = model.generate(torch.tensor([prompt]), max_new_tokens=12, do_sample=False)[0, len(prompt) :].tolist()
@@ -355,9 +382,11 @@ def test_a_rollout_hangs_on_its_own_prompt_and_seed_and_greedy_ones_are_those_of
 
 
 def test_a_run_leaves_a_model_a_log_and_its_settings_and_is_not_repeated(base, tmp_path):
-    out = tmp_path / "judge"
-    left = train_rl(base, CASES, RmR1(), out, SETTINGS, PLAN)
-    assert not left
+    out, told = tmp_path / "judge", []
+    odd = Case("a", (Message("user", "?"),), ("x", "y"))
+    left = train_rl(base, [*CASES, odd], RmR1(), tmp_path / "odd", SETTINGS, PLAN, tell=told.append)
+    assert told == ["left out: 1 cases: without gold"] and left == {"without gold": 1}
+    assert not train_rl(base, CASES, RmR1(), out, SETTINGS, PLAN)
     log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     assert {"reward_drawn", "zero_variance/drawn", "kl", "completions/mean_length"} <= log[0].keys()
     assert json.loads((out / "recipe.json").read_text())["rl"]["group"] == 4

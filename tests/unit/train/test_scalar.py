@@ -150,7 +150,9 @@ def test_rows_that_cannot_be_trained_on_are_refused_with_counts(
     assert not (tmp_path / "out").exists()
     refused = _head.Refused()
     assert len(scalar.pairs([*CASES[:2], case], _head.Reader(base), refused)) == 2
-    refused.settle(3, "cases", True)
+    told: list[str] = []
+    refused.settle(3, "cases", True, told.append)
+    assert len(told) == 1 and told[0].startswith("1 of 3 cases are left out: 1 ")
     with pytest.raises(BadInput, match="there are no cases"):
         scalar.train_scalar(base, [case], tmp_path / "out", SETTINGS, scalar.Options(drop=True))
 
@@ -231,7 +233,17 @@ def test_the_command_tells_every_epoch(base: Path, tmp_path: Path, capsys: pytes
     more = "--lr 1e-3 --batch-size 4 --micro-batch 4 --epochs 2 --threads 1 --save-steps 0 --by family"
     files = f"--held-out {tmp_path}/cases.jsonl --model {base} --out {tmp_path}/out"
     app(f"train scalar {tmp_path}/cases.jsonl {files} {more}".split(), standalone_mode=False)
-    said = capsys.readouterr().out.splitlines()
+    printed = capsys.readouterr()
+    assert "8 pairs from 8 cases" in printed.err
+    said = printed.out.splitlines()
     assert [line.split(":")[0] for line in said[:2]] == ["epoch 1", "epoch 2"]
     assert "family=" in said[0]
     assert "--engine hf:" in said[2]
+
+
+def test_held_out_cases_without_a_single_best_candidate_are_not_measured_on(base: Path, tmp_path: Path) -> None:
+    tied = [msgspec.structs.replace(case, id=f"{case.id}-tied", gold=(1.0, 1.0)) for case in CASES[:5]]
+    told: list[str] = []
+    rows = scalar.train_scalar(base, CASES[:16], tmp_path / "out", SETTINGS, None, [*HELD, *tied], told.append)
+    assert rows[-1]["held_out_n"] == len(HELD)
+    assert f"5 of {len(HELD) + 5} held-out cases have no single best candidate: they are not measured on" in told

@@ -37,7 +37,20 @@ Given = Mapping[str, Any]
 """The options that were given, by the field of `train._run.Settings`."""
 
 Model = Annotated[str, typer.Option("--model", help="what to train: a folder or a Hub id")]
-Out = Annotated[Path, typer.Option("--out", help="folder of the trained model; the same command goes on after a stop")]
+
+
+def _folder(out: Path) -> Path:
+    """Refuse a place where no folder can be."""
+    for place in (out, *out.parents):
+        if place.exists() and not place.is_dir():
+            raise BadInput(f"--out {out}: {place} is a file; give a folder, new or of the run that is to go on")
+    return out
+
+
+Out = Annotated[
+    Path,
+    typer.Option("--out", callback=_folder, help="folder of the trained model; the same command goes on after a stop"),
+]
 Preset = Annotated[str | None, typer.Option("--preset", help="published settings: rm_r1_7b, rrm_32b, grm_27b, lab ...")]
 MuonLr = Annotated[
     float | None, typer.Option("--muon-lr", help="small models: Muon at this rate for hidden matrices", min=0)

@@ -59,7 +59,7 @@ def meta(
     right = sum(row.right for row in rows)
     tell(f"{len(rows)} traces: {right} right, {len(rows) - right} wrong, "
          f"of them {sum(not row.readable for row in rows)} without a verdict")  # fmt: skip
-    _told(recipe.train_meta(model, rows, out, settings, options, refused), out)
+    _told(recipe.train_meta(model, rows, out, settings, options, refused, tell), out)
 
 
 def _told(report: Report, out: Path) -> None:

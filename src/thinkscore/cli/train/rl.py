@@ -13,6 +13,7 @@ from ...errors import BadInput, require
 from ...judge import make_protocol
 from .._cases import CaseFile, Format, SkipBad
 from ._settings import Given, Model, Out, Preset, settings_of, with_options, with_settings
+from ._teaching import tell
 
 if TYPE_CHECKING:
     from ...train._rewards import Reward
@@ -23,6 +24,9 @@ __all__ = ["rl"]
 
 _LOOP = {"learning_rate": 1e-6, "betas": (0.9, 0.99)}
 """Without a preset: a rate at which models of billions of weights are tuned; one update per round of rollouts."""
+
+_UNSCORED = ("rm_r1", "rrm")
+"""Protocols whose own wording lets a judge that follows it to the letter state no score."""
 
 _PLAN: dict[str, Any] = {
     "group": Annotated[int | None, typer.Option("--group", help="completions per prompt", min=2)],
@@ -88,7 +92,7 @@ def rl(
         raise BadInput(f"the backend is trl or verl; got {backend!r}")
     require("trl", "train")
     from ...train import _presets
-    from ...train.rl import train_rl
+    from ...train.rl import left_out, train_rl
 
     if cluster and backend == "trl":
         raise BadInput("--nodes, --gpus and --gpu go with --backend verl")
@@ -104,16 +108,21 @@ def rl(
     reward = _reward(asked, template, {"rule": _rule(named), **paid}, rl)
     for note in known.notes("rl") if known else []:
         typer.echo(f"note: {note}", err=True)
+    if paid.get("faithful") and not paid.get("lenient") and asked in _UNSCORED and template in (None, "own"):
+        tell(f"note: the wording of {asked} asks for no scores, and --faithful pays no trace without them; take "
+             f"{'--template own:scored, or ' * (asked == 'rm_r1')}--lenient")  # fmt: skip
     rows = _read(cases, format, skip_bad, limit)
     measured = _read(held_out, format, skip_bad, None) if held_out else []
     if backend == "verl":
         from ...train.verl import write_verl
 
-        left = write_verl(model, rows, out, settings, rl, reward, measured, **cluster, preset=known)
-        return _said(left, f"run for verl: {out}; start it with {out}/launch.sh (see {out}/README.md)")
-    left = train_rl(model, rows, reward.protocol, out, settings, rl, reward, measured)
+        for line in left_out(write_verl(model, rows, out, settings, rl, reward, measured, **cluster, preset=known)):
+            tell(line)
+        typer.echo(f"run for verl: {out}; start it with {out}/launch.sh (see {out}/README.md)")
+        return
+    train_rl(model, rows, reward.protocol, out, settings, rl, reward, measured, tell)
     _went(out)
-    _said(left, f"model: {out}; try: thinkscore judge FILE --protocol {asked}{worded} --engine hf:{out}")
+    typer.echo(f"model: {out}; try: thinkscore judge FILE --protocol {asked}{worded} --engine hf:{out}")
 
 
 def _plan(values: Mapping[str, Any]) -> Rl:
@@ -162,9 +171,3 @@ def _went(out: Path) -> None:
             "judge that is right now and then (train distill), or give more --max-tokens",
             err=True,
         )
-
-
-def _said(left: Mapping[str, int], end: str) -> None:
-    for reason, count in sorted(left.items(), key=lambda item: -item[1]):
-        typer.echo(f"left out: {count:,} cases: {reason}")
-    typer.echo(end)

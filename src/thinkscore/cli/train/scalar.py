@@ -11,7 +11,7 @@ import typer
 from ...errors import require
 from ._heads import options_of, with_head
 from ._settings import Given, Model, Out, Preset, source_of, with_settings
-from ._teaching import staged
+from ._teaching import staged, tell
 
 __all__ = ["scalar"]
 
@@ -42,7 +42,7 @@ def scalar(
     options = recipe.Options(margin=margin, centering=centering, by=tuple(by or ()), **options_of(values, head))
     cases = source_of(prefs, head).read()
     held = () if held_out is None else source_of(held_out, head).read()
-    rows = recipe.train_scalar(model, cases, out, settings, options, held)
+    rows = recipe.train_scalar(model, cases, out, settings, options, held, tell)
     _told(rows, out)
 
 
