@@ -38,6 +38,8 @@ class Progress(TrainerCallback):
         self.told = 0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+        if state.is_world_process_zero and state.global_step:
+            print(f"goes on after update {state.global_step} of {state.max_steps}", file=sys.stderr, flush=True)
         if state.is_world_process_zero and sys.stderr.isatty():
             self.bar = tqdm(total=state.max_steps, initial=state.global_step, unit="update", dynamic_ncols=True)
 

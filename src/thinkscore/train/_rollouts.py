@@ -10,6 +10,7 @@ from __future__ import annotations
 import tempfile
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from copy import copy
 from pathlib import Path
 
 from safetensors.torch import save_file
@@ -88,7 +89,9 @@ def decode(
 
 def _save(model: PreTrainedModel, folder: Path) -> None:
     """Write what the decoder reads, without the shards and cards of `save_pretrained`."""
-    model.config.save_pretrained(folder)
+    config = copy(model.config)
+    config.architectures = [type(model).__name__]  # of a reward model's weights: it writes text now
+    config.save_pretrained(folder)
     tied = model.config.tie_word_embeddings
     tensors = {name: tensor for name, tensor in model.state_dict().items() if not (tied and name == "lm_head.weight")}
     save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, folder / "model.safetensors")

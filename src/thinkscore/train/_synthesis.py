@@ -87,7 +87,7 @@ def traced(
         rows, report = synthesize(cases, protocol, synthesis, out / "teacher.journal", budget, lost)
         if not rows:
             cut = report.dropped.get("truncated", 0) > sum(report.dropped.values()) / 2
-            advice = "give more --max-tokens" if cut else "try another teacher"
+            advice = "give more --max-tokens and another --out" if cut else "try another teacher"
             raise BadInput(f"no trace was kept: {'; '.join(report.lines())}; nothing was written; {advice}")
         report.source = source
         save(out, rows, report)

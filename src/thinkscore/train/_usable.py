@@ -6,13 +6,13 @@ reasons below; they read as the end of "3 cases ...".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from ..errors import BadInput
 from ..protocols._base import Protocol
 from ..types import Case
 
-__all__ = ["best", "check_labels", "check_sides", "contradicts", "unusable"]
+__all__ = ["best", "check_apart", "check_labels", "check_sides", "contradicts", "unusable"]
 
 ONE_SIDED = 10
 """So many verdicts for one and the same place are no accident."""
@@ -70,3 +70,11 @@ def check_labels(cases: Sequence[Case]) -> None:
             f"all {len(cases)} cases are single responses with gold {(cases[0].gold or (0,))[0]:g}: a judge would "
             "learn to say that of everything; add responses with other labels"
         )
+
+
+def check_apart(cases: Iterable[Case], held_out: Iterable[Case], tell: Callable[[str], object]) -> None:
+    """Say how many held-out cases are trained on as well: figures on them are no figures on new cases."""
+    trained = {case.content() for case in cases}
+    both = sum(case.content() in trained for case in held_out)
+    if both:
+        tell(f"{both} held-out cases are among the training cases: they do not tell how it does on new ones")

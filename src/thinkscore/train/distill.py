@@ -170,7 +170,7 @@ def readable(
         shown = least <= len(case.candidates) <= most  # others are counted later
         ids = chat.ids(protocol.render(case, range(len(case.candidates))).messages) if shown else ()
         if limit is not None and len(ids) >= limit:
-            left[f"are longer than the {limit} tokens of the model"] += 1
+            left[f"fill the {limit} tokens that may be read"] += 1
         elif unknown is not None and unknown in ids:
             left["have words that the model has no token for"] += 1
         else:

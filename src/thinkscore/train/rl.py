@@ -30,7 +30,7 @@ from ._rewards import Reward, reward_function
 from ._rl_rows import Orders, dataset, rows_of, shown, spare, usable
 from ._rollouts import decodable
 from ._run import Settings, arguments, begin, done, finish, load_model, load_tokenizer, lora, start
-from ._usable import check_sides
+from ._usable import check_apart, check_sides
 
 __all__ = ["Rl", "left_out", "train_rl"]
 
@@ -128,6 +128,7 @@ def train_rl(
     checkpoint = begin(out, recipe)  # what cannot be trained has claimed nothing
     for line in left_out(left):
         tell(line)
+    check_apart(kept, measured, tell)
     if done(out):
         return left
     loaded = load_model(model, settings)

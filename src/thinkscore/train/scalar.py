@@ -27,7 +27,7 @@ from ..errors import BadInput
 from ..protocols._base import agrees
 from ..types import Case, Message, Scores, content_hash
 from . import _head, _run
-from ._usable import contradicts
+from ._usable import check_apart, contradicts
 
 __all__ = ["DEFAULTS", "Options", "Pair", "Pairs", "pairs", "train_scalar"]
 
@@ -132,6 +132,7 @@ def train_scalar(
     known = pairs(cases, reader, refused)
     refused.settle(len(cases), "cases", options.drop, tell)
     tell(f"{len(known.pairs)} pairs from {len(cases) - refused.counts.total()} cases")
+    check_apart(cases, held_out, tell)
     callback = _held(held_out, reader, options, tell)
     checkpoint = _run.begin(out, _recipe(model, cases, held_out, settings, options))
     if _run.done(out):

@@ -94,6 +94,10 @@ def test_a_wording_without_scores_is_noted_where_the_faithful_reward_needs_them(
     assert "asks for no scores" not in run("rl", "--faithful", "--lenient", "--prompts", "1000").stderr
 
 
+def test_a_loss_that_is_unknown_is_told_those_that_are(run: Run) -> None:
+    assert "--loss is one of grpo, bnpo, dapo, dr_grpo" in str(run("rl", "--loss", "grpoo").exception)
+
+
 def test_the_name_of_an_order_is_the_same_everywhere(run: Run) -> None:
     for recipe in ("distill", "rft"):
         with pytest.raises(BadInput, match="--orders is balanced or as_is; got 'file'"):

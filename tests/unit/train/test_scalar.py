@@ -244,6 +244,8 @@ def test_the_command_tells_every_epoch(base: Path, tmp_path: Path, capsys: pytes
 def test_held_out_cases_without_a_single_best_candidate_are_not_measured_on(base: Path, tmp_path: Path) -> None:
     tied = [msgspec.structs.replace(case, id=f"{case.id}-tied", gold=(1.0, 1.0)) for case in CASES[:5]]
     told: list[str] = []
-    rows = scalar.train_scalar(base, CASES[:16], tmp_path / "out", SETTINGS, None, [*HELD, *tied], told.append)
-    assert rows[-1]["held_out_n"] == len(HELD)
-    assert f"5 of {len(HELD) + 5} held-out cases have no single best candidate: they are not measured on" in told
+    held = [*HELD, *tied, CASES[0]]
+    rows = scalar.train_scalar(base, CASES[:16], tmp_path / "out", SETTINGS, None, held, told.append)
+    assert rows[-1]["held_out_n"] == len(HELD) + 1
+    assert any(line.startswith("6 held-out cases are among the training cases") for line in told)
+    assert f"5 of {len(HELD) + 6} held-out cases have no single best candidate: they are not measured on" in told

@@ -48,6 +48,8 @@ def plan(
             if stage != "all":
                 raise
             left_out.append(f"{name} is not planned: {error}")
+    if not plans:
+        raise BadInput("; ".join(left_out))
     if as_json:
         objects = [{**msgspec.to_builtins(p), "wall": p.wall, "gpu_hours": p.gpu_hours} for p in plans]
         typer.echo(msgspec.json.encode(objects))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
 import msgspec
 import typer
@@ -132,7 +132,10 @@ def _plan(values: Mapping[str, Any]) -> Rl:
     try:
         return msgspec.convert(dict(values), Rl)
     except msgspec.ValidationError as error:
-        raise BadInput(f"{error}; see thinkscore train rl --help") from error
+        name = str(error).rpartition("$.")[2].rstrip("`")
+        known = get_args(get_type_hints(Rl).get(name))
+        accepted = f"--{name.replace('_', '-')} is one of {', '.join(known)}; " if known else ""
+        raise BadInput(f"{accepted}{error}; see thinkscore train rl --help") from error
 
 
 def _rule(named: Mapping[str, Any]) -> str:
