@@ -45,12 +45,12 @@ def usable(
     Without a tokenizer nobody looks at prompts; `context` is what the model reads, the answer included. Raises
     `BadInput` if there are none, or if labels of single responses are on another scale than the judge's scores.
     """
+    reward.check([case for case in cases if len(case.candidates) == 1 and unusable(case, reward.protocol) is None])
     kept, left = list[Case](), Counter[str]()
     reading = None if tokenizer is None else _Reading(reward.protocol, tokenizer, max_prompt, context)
     for case in cases:
         problem = unusable(case, reward.protocol)
         if problem is None:
-            reward.check([case] if len(case.candidates) == 1 else [])  # a label on another scale means something else
             problem = reward.unusable(case) or (reading.problem(case) if reading else None)
         if problem is None:
             kept.append(case)
@@ -76,11 +76,11 @@ class _Reading:
         """Say why a case cannot be shown; None if it can."""
         ids = self.chat.ids(self.protocol.render(case, range(len(case.candidates))).messages)
         if len(ids) > self.max_prompt:
-            return f"makes a prompt of more than {self.max_prompt} tokens"
+            return f"with a prompt of more than {self.max_prompt} tokens"
         if self.context is not None and len(ids) >= self.context:
-            return f"makes a prompt that fills the {self.context} tokens that the model reads"
+            return f"with a prompt that fills the {self.context} tokens that the model reads"
         unknown = self.unknown is not None and self.unknown in ids
-        return "has words that the model has no token for" if unknown else None
+        return "with words that the model has no token for" if unknown else None
 
 
 def shown(cases: Sequence[Case], orders: Orders, seed: int) -> Iterator[list[Shown]]:

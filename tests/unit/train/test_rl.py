@@ -229,7 +229,7 @@ def test_unusable_cases_are_counted_and_none_left_is_an_error(tokenizer):
         "without a single best candidate": 1,
         "with 3 candidates": 1,
         "with one text at two golds": 1,
-        "has words that the model has no token for": 1,
+        "with words that the model has no token for": 1,
     }
     with pytest.raises(BadInput, match="none of the 5 cases"):
         _rl_rows.usable(odd, Reward(RmR1()), tokenizer, 500)
@@ -243,7 +243,10 @@ def test_labels_on_another_scale_and_labels_that_are_all_one_are_refused(tokeniz
     def single(i, gold):
         return Case(f"s{i}", (Message("user", "?"),), (f"answer {i}",), gold=(gold,))
 
-    with pytest.raises(BadInput, match="gold 0, and deepseek_grm gives scores from 1 to 10; labels of 0 and 1 need"):
+    with pytest.raises(
+        BadInput,
+        match="3 of 6 cases cannot be paid; .* gold 0, and deepseek_grm gives scores from 1 to 10; labels of 0 and 1 need",
+    ):
         _rl_rows.usable([single(i, float(i % 2)) for i in range(6)], Reward(DeepseekGrm()), None, 500)
     with pytest.raises(BadInput, match="all 12 cases are single responses with gold 7"):
         _rl_rows.usable([single(i, 7.0) for i in range(12)], Reward(DeepseekGrm()), None, 500)

@@ -63,7 +63,7 @@ def test_cases_with_long_prompts_are_left_out_in_both_orders_where_the_tokenizer
     long = msgspec.structs.replace(cases(1)[0], id="long", messages=talk)
     left = write_verl(str(PACKAGED), [*cases(16), long], tmp_path / "both", SETTINGS,
                       msgspec.structs.replace(RL, orders="both"), reward())  # fmt: skip
-    assert left == {"makes a prompt of more than 500 tokens": 1}
+    assert left == {"with a prompt of more than 500 tokens": 1}
     rows = pyarrow.parquet.read_table(tmp_path / "both" / "train.parquet").to_pylist()
     places = [row["reward_model"]["ground_truth"] for row in rows]
     assert [{*pair} for pair in zip(places[::2], places[1::2], strict=True)] == [{"0", "1"}] * 16
