@@ -5,6 +5,7 @@ A command that is decorated with `with_teaching` gets those of its options that 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -74,8 +75,9 @@ with_teaching = with_options("taught", _OPTIONS)
 
 
 def tell(line: str) -> None:
-    """Say something before the training starts."""
-    print(f"thinkscore: {line}", file=sys.stderr)
+    """Say something before the training starts, once for all processes of a launcher."""
+    if os.environ.get("RANK", "0") == "0":
+        print(f"thinkscore: {line}", file=sys.stderr)
 
 
 def staged(
