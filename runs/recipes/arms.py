@@ -60,7 +60,7 @@ class Sizes(msgspec.Struct, frozen=True):
     prompts: int = 32
     baseline_rows: int = 64_000
     """Labels that the control without reasons is trained on, epochs counted."""
-    scalar_epochs: float = 4.0
+    scalar_epochs: float = 5.0
     meta_cases: int = 3_000
     test: int = 3_000
     samples: int = 8
@@ -193,12 +193,12 @@ def valued(style: str) -> Callable[[Path, Path, Sizes, int], None]:
 
     def train(start: Path, out: Path, sizes: Sizes, seed: int) -> None:
         settings = Settings(
-            learning_rate=1e-3, batch_size=64, micro_batch=64, epochs=sizes.scalar_epochs, schedule="cosine",
+            learning_rate=5e-4, batch_size=16, micro_batch=16, epochs=sizes.scalar_epochs, schedule="cosine",
             warmup=0.03, weight_decay=0.05, seed=seed, threads=1, save_steps=200, progress=False,
         )  # fmt: skip
         rows = [*cases(style, 0, sizes.pool), *cases(style, 200_000, sizes.rl_cases)]
         held = [world.make_case(SEED, "dev", i) for i in range(1000)]
-        train_scalar(start, rows, out, settings, Options(), held)
+        train_scalar(start, rows, out, settings, Options(muon_lr=0.005), held)
 
     return train
 
