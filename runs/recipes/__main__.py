@@ -24,6 +24,13 @@ from thinkscore.lab import world
 from thinkscore.train._run import done
 
 TEST_SEED = 71_001
+LOOK = 5.0
+"""Seconds between looks for arms that can start."""
+ENVIRONMENT = dict.fromkeys(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "THINKSCORE_WORKERS"], "1") | {
+    # keep what tensors leave free, in large pages: a few per cent of the time (docs/performance.md)
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=4000000000:"
+    "glibc.malloc.trim_threshold=8000000000:glibc.malloc.top_pad=200000000",
+}
 
 
 def main() -> None:
@@ -85,14 +92,14 @@ def run(given: argparse.Namespace) -> None:
     with ThreadPoolExecutor(given.jobs) as pool:
         while left or running:
             late = time.time() - started > given.minutes * 60
-            ready = [name for name in left if _start(name) not in [*left, *running.values()]]
+            ready = [name for name in left if _can_start(name, given.out)]
             while ready and len(running) < given.jobs and not late:
                 name = ready.pop(0)
                 left.remove(name)
                 running[pool.submit(_process, name, given)] = name
             if not running:
-                break
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                break  # it is late, or what the rest starts from has failed
+            for future in wait(running, LOOK, FIRST_COMPLETED).done:
                 name = running.pop(future)
                 print(f"{(time.time() - started) / 60:6.1f} min  {name}: exit {future.result()}", flush=True)
                 failed += [name] * bool(future.result())
@@ -113,6 +120,12 @@ def _start(name: str) -> str | None:
     return ARMS[name.partition("-")[0]].after
 
 
+def _can_start(name: str, out: Path) -> bool:
+    """Tell whether what an arm starts from is trained; it may still be measured."""
+    start = _start(name)
+    return start is None or done(out / "models" / start)
+
+
 def _with_starts(names: list[str]) -> Iterator[str]:
     for name in names:
         start = _start(name)
@@ -124,10 +137,9 @@ def _process(name: str, given: argparse.Namespace) -> int:
     logs = given.out / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, str(Path(__file__).parent), "arm", name, "--out", str(given.out)]
-    one_thread = dict.fromkeys(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "THINKSCORE_WORKERS"], "1")
     with (logs / f"{name}.log").open("a") as log:
         return subprocess.run(
-            command + ["--quick"] * given.quick, stdout=log, stderr=log, env=os.environ | one_thread, check=False
+            command + ["--quick"] * given.quick, stdout=log, stderr=log, env=os.environ | ENVIRONMENT, check=False
         ).returncode
 
 

@@ -22,7 +22,9 @@ def main() -> None:
         print(f"thinkscore: {error}", file=sys.stderr)
         sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):  # the framework turns the one into the other
-        print("thinkscore: interrupted; run the same command with the same --journal to go on", file=sys.stderr)
+        print(
+            "thinkscore: interrupted; the same command goes on (what judges: with the same --journal)", file=sys.stderr
+        )
         sys.exit(130)
     except BrokenPipeError:  # the reader of our output is gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -117,7 +117,8 @@ class Cases(Iterator[Case]):
         reason = f"{place}: {plain_words(error)}{self._other(item)}"
         if not self._skip_bad:
             about = "" if isinstance(error, BadInput) else f"; {(self.format or load('plain')).about}"
-            raise BadInput(reason + about) from error
+            hint = "; to leave such rows out: skip_bad (--skip-bad)" if self._ids else ""
+            raise BadInput(reason + about + hint) from error
         self.skipped.add(reason)
 
     def _other(self, item: Item) -> str:

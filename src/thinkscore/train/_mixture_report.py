@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -84,7 +84,7 @@ def report_of(
         examples=dict(sorted(examples.items())),
         benchmarks=[] if index is None else _benchmarks(rows, mixture.decontaminate, index.counts),
         common_ngrams=0 if index is None else index.common,
-        notes=_notes(kept, mixture),
+        notes=[*_unmet(by_source, mixture), *_notes(kept, mixture)],
         digest=digest,
     )
 
@@ -108,6 +108,14 @@ def _benchmarks(rows: Iterable[Row], files: Sequence[str], counts: Sequence[int]
         }
         for i, file in enumerate(files)
     ]
+
+
+def _unmet(by_source: Mapping[str, Mapping[str, int]], mixture: Mixture) -> list[str]:
+    """Say which sources were to be left out and are not there: a name may be misspelt."""
+    met = {label.rpartition("/")[2] for label, counts in by_source.items() if counts.get("excluded source")}
+    missing = [] if "others" in met else [name for name in mixture.exclude if name.rpartition("/")[2] not in met]
+    known = ", ".join(sorted(by_source)[:_EXAMPLES])
+    return [f"no row is of the source {name}, which was to be left out; there are {known}" for name in missing]
 
 
 def _notes(kept: dict[str, list[Row]], mixture: Mixture) -> list[str]:

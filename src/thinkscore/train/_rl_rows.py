@@ -24,9 +24,9 @@ from ..seeds import derive_seed
 from ..types import Case
 from ._grpo import Block, Row
 from ._rewards import Reward
-from ._usable import check_labels, unusable
+from ._usable import check_labels, check_sides, unusable
 
-__all__ = ["Orders", "Shown", "dataset", "shown", "spare", "usable"]
+__all__ = ["Orders", "Shown", "dataset", "shown", "spare", "split", "usable"]
 
 Orders = Literal["balanced", "both", "as_is"]
 Shown = tuple[Case, tuple[int, ...]]
@@ -59,8 +59,25 @@ def usable(
     if not kept:
         why = "; ".join(f"{count:,} {problem}" for problem, count in left.most_common(3))
         raise BadInput(f"none of the {len(cases):,} cases can be trained on: {why or 'there are none'}")
-    check_labels(kept)
     return kept, left
+
+
+def split(
+    cases: Sequence[Case],
+    held_out: Sequence[Case],
+    orders: Orders,
+    read: Callable[[Sequence[Case]], tuple[list[Case], Counter[str]]],
+) -> tuple[list[Case], list[Case], Counter[str]]:
+    """Return what can be trained on, what can be measured on, and how many others there are by reason.
+
+    `read` is `usable` with all but the cases. Raises `BadInput` as it does, and if all labels to train on are one.
+    """
+    kept, left = read(cases)
+    check_labels(kept)
+    if orders == "as_is":
+        check_sides(kept)
+    measured, gone = read(held_out) if held_out else ([], Counter[str]())
+    return kept, measured, left + Counter({f"(held out) {reason}": number for reason, number in gone.items()})
 
 
 class _Reading:

@@ -57,6 +57,8 @@ def decode(
     for place, prompt in enumerate(prompts):
         heat = temperature if isinstance(temperature, int | float) else temperature[place]
         alike[-(-len(prompt) // PADDED), heat].append(place)
+    for places in alike.values():
+        places.sort(key=lambda place: len(prompts[place]))  # what is asked at like length is answered at like length
     groups = [
         (width, places[start : start + ROWS], heat)
         for (width, heat), places in alike.items()

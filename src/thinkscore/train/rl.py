@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -27,10 +28,10 @@ from ..types import Case, content_hash
 from ._grpo import JudgeTrainer
 from ._progress import Progress
 from ._rewards import Reward, reward_function
-from ._rl_rows import Orders, dataset, rows_of, shown, spare, usable
+from ._rl_rows import Orders, dataset, rows_of, shown, spare, split, usable
 from ._rollouts import decodable
 from ._run import Settings, arguments, begin, done, finish, load_model, load_tokenizer, lora, start
-from ._usable import check_apart, check_sides
+from ._usable import check_apart
 
 __all__ = ["Rl", "left_out", "train_rl"]
 
@@ -116,13 +117,10 @@ def train_rl(
     }  # fmt: skip
     tokenizer = load_tokenizer(model)
     context = getattr(AutoConfig.from_pretrained(model).get_text_config(), "max_position_embeddings", None)
-    kept, left = usable(cases, pay, tokenizer, rl.max_prompt, context)
-    if rl.orders == "as_is":
-        check_sides(kept)
     if bool(held_out) != bool(rl.check_every):
         raise BadInput("held-out cases and updates between checks go together: --held-out FILE --check-every N")
-    measured, gone = usable(held_out, pay, tokenizer, rl.max_prompt, context) if held_out else ([], Counter[str]())
-    left.update({f"(held out) {reason}": number for reason, number in gone.items()})
+    read = partial(usable, reward=pay, tokenizer=tokenizer, max_prompt=rl.max_prompt, context=context)
+    kept, measured, left = split(cases, held_out, rl.orders, read)
     steps = _steps(len(kept), settings, rl)
     config = _config(settings, rl, out, steps)
     checkpoint = begin(out, recipe)  # what cannot be trained has claimed nothing

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from importlib.resources import files
 from itertools import islice
 from pathlib import Path
@@ -26,7 +27,7 @@ from ..types import Case, Message
 from ._plan_text import lines
 from ._presets import RL, Preset
 from ._rewards import Reward
-from ._rl_rows import Shown, row, shown, usable
+from ._rl_rows import Shown, row, shown, split, usable
 from ._run import Settings, load_tokenizer
 from ._sizes import shape_of
 from ._verl_reward import Rule
@@ -98,17 +99,17 @@ def write_verl(
         raise BadInput(f"{out} is not empty; give another --out")
     chosen = overrides(model, settings, rl, reward, nodes=nodes, gpus=gpus)
     tokenizer = _tokenizer(model)
-    kept, left = usable(cases, reward, tokenizer, rl.max_prompt)
+    read = partial(usable, reward=reward, tokenizer=tokenizer, max_prompt=rl.max_prompt)
+    kept, measured, left = split(cases, held_out, rl.orders, read)
     if len(kept) * _per_case(rl) < rl.prompts:
         unusable = f" ({left.total()} left out: {', '.join(left)})" if left else ""
         raise BadInput(
             f"{len(kept)} usable cases{unusable} do not fill one round of {rl.prompts} prompts; give fewer prompts"
         )
-    checked = usable(held_out, reward, tokenizer, rl.max_prompt)[0] if held_out else kept[:_FEW]
     out.mkdir(parents=True, exist_ok=True)
     protocol = reward.protocol
     count = write_parquet(out / "train.parquet", _Row, _rows(protocol, kept, rl, settings.seed))
-    write_parquet(out / "val.parquet", _Row, _rows(protocol, checked, rl, settings.seed))
+    write_parquet(out / "val.parquet", _Row, _rows(protocol, measured or kept[:_FEW], rl, settings.seed))
     (out / "reward.json").write_bytes(msgspec.json.format(msgspec.json.encode(_rule(reward, rl, out))) + b"\n")
     (out / "overrides.txt").write_text("".join(f"{name}={_written(value)}\n" for name, value in chosen.items()))
     texts = files(__package__)

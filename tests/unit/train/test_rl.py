@@ -2,6 +2,7 @@
 
 import json
 import math
+from functools import partial
 from importlib.util import find_spec
 
 import pytest
@@ -243,14 +244,22 @@ def test_labels_on_another_scale_and_labels_that_are_all_one_are_refused(tokeniz
     def single(i, gold):
         return Case(f"s{i}", (Message("user", "?"),), (f"answer {i}",), gold=(gold,))
 
+    read = partial(_rl_rows.usable, reward=Reward(DeepseekGrm()), tokenizer=None, max_prompt=500)
     with pytest.raises(
         BadInput,
         match=r"3 of 6 cases cannot be paid; .* gold 0, .* scores from 1 to 10; labels of 0 and 1 need",
     ):
-        _rl_rows.usable([single(i, float(i % 2)) for i in range(6)], Reward(DeepseekGrm()), None, 500)
+        read([single(i, float(i % 2)) for i in range(6)])
+    alike = [single(i, 7.0) for i in range(12)]
     with pytest.raises(BadInput, match="all 12 cases are single responses with gold 7"):
-        _rl_rows.usable([single(i, 7.0) for i in range(12)], Reward(DeepseekGrm()), None, 500)
-    assert len(_rl_rows.usable([single(i, 7.0 + i % 2) for i in range(12)], Reward(DeepseekGrm()), None, 500)[0]) == 12
+        _rl_rows.split(alike, [], "balanced", read)
+    kept, measured, left = _rl_rows.split(
+        [single(i, 7.0 + i % 2) for i in range(12)],
+        [*alike, Case("s", (Message("user", "?"),), ("a",))],
+        "balanced",
+        read,
+    )
+    assert (len(kept), len(measured), left) == (12, 12, {"(held out) without gold": 1})  # measuring needs no variety
 
 
 # ---- batches
