@@ -60,7 +60,7 @@ class Sizes(msgspec.Struct, frozen=True):
     prompts: int = 32
     baseline_rows: int = 64_000
     """Labels that the control without reasons is trained on, epochs counted."""
-    scalar_epochs: float = 5.0
+    scalar_epochs: float = 4.0
     meta_cases: int = 3_000
     test: int = 3_000
     samples: int = 8
