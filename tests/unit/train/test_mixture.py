@@ -194,6 +194,13 @@ def test_the_rules_of_rm_r1(tmp_path: Path) -> None:
         assert [first(case) for case in cases] == [i % 2 == 0 for i in range(len(cases))]
         assert {case.tags["source"] for case in cases} == {"helpsteer2"}
     assert report.best_first == {"held_out": 8, "distill": 17, "rl": 126}
+    assert report.notes == []
+
+
+def test_a_source_to_leave_out_that_is_not_there_is_told(tmp_path: Path) -> None:
+    rows = [skywork(i, "helpsteer2") for i in range(40)]
+    report, _ = mixed(tmp_path, rows, Mixture(exclude=("helpster2",)))
+    assert "no row is of the source helpster2, which was to be left out; there are rows/helpsteer2" in report.notes
 
 
 def test_the_sets_of_rm_r1_are_read(tmp_path: Path) -> None:
