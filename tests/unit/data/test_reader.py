@@ -110,7 +110,7 @@ def test_blank_lines_and_a_byte_order_mark_are_skipped(tmp_path: Path) -> None:
 def test_rows_are_read_one_by_one(tmp_path: Path) -> None:
     reader = read_cases(write(tmp_path / "cases.jsonl", ROW, "broken"))
     assert next(reader).candidates == ("4", "5")
-    with pytest.raises(BadInput, match=":2: .*to leave such rows out: skip_bad"):
+    with pytest.raises(BadInput, match=r":2: .*to leave such rows out: skip_bad"):
         next(reader)
 
 
