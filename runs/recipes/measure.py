@@ -16,7 +16,7 @@ from thinkscore.lab import grounding
 from thinkscore.protocols._base import Protocol, agrees
 from thinkscore.seeds import derive_seed
 from thinkscore.train._rewards import FAITHFUL
-from thinkscore.train._rollouts import decode
+from thinkscore.train._rollouts import decode, decoder
 from thinkscore.types import Case, Completion, Failure, Prompt, Verdict, Winner
 
 MAX_TOKENS = 200
@@ -36,7 +36,9 @@ def verdicts(
     chat, k = Chat(tokenizer), len(heats)
     ids = [one for prompt in asked for one in [chat.ids(prompt.messages)] * k]
     seeds = [derive_seed("measure", seed, prompt.case.id, sample) for prompt in asked for sample in range(k)]
-    drawn = decode(model, tokenizer, ids, seeds, MAX_TOKENS, list(heats) * len(asked), 1.0, 1)
+    context, ends = model.config.max_position_embeddings, [tokenizer.eos_token_id]
+    with decoder(model, 1) as pool:
+        drawn = decode(pool, ids, seeds, MAX_TOKENS, list(heats) * len(asked), 1.0, ends, context)
     texts = tokenizer.batch_decode(drawn, skip_special_tokens=True)
     found = [
         protocol.parse(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from copy import copy
 from typing import Any
 
@@ -20,10 +21,11 @@ from torch.utils.data import SequentialSampler
 from trl import GRPOTrainer
 
 from ..engines._hf_text import Chat
+from ..engines._pool import Pool
 from ..seeds import derive_seed
 from ..types import Message
 from ._passes import after_prompts, can_share, passes, together
-from ._rollouts import decode
+from ._rollouts import decode, decoder
 
 __all__ = ["Block", "JudgeTrainer", "Row"]
 
@@ -60,6 +62,7 @@ class JudgeTrainer(GRPOTrainer):
         super().__init__(*args, **more)
         self.spare, self.block, self.rounds, self.decoder_workers = spare, block, rounds, decoder_workers
         self._drawn: Drawn | None = None
+        self._pool: Pool | None = None
         self._drawn_tokens = self._evaluated = 0
         self._sizes: list[int] = []
         self._shares = can_share(self.model) and not self.args.gradient_checkpointing
@@ -72,8 +75,21 @@ class JudgeTrainer(GRPOTrainer):
 
     def evaluate(self, *args: Any, **more: Any) -> dict[str, float]:
         self._evaluated, self._sizes = 0, []
-        found: dict[str, float] = super().evaluate(*args, **more)
+        with self._decoder() if self.decoder_workers else nullcontext():
+            found: dict[str, float] = super().evaluate(*args, **more)
         return found
+
+    @contextmanager
+    def _decoder(self) -> Iterator[Pool]:
+        """Hold the numpy decoder with the weights of now: its workers take time to start."""
+        if self._pool is not None:
+            yield self._pool
+            return
+        with decoder(self.accelerator.unwrap_model(self.model), self.decoder_workers) as self._pool:
+            try:
+                yield self._pool
+            finally:
+                self._pool = None
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Weigh batches of held-out rows by their sizes: the last one may be small. TRL weighs all alike."""
@@ -91,7 +107,8 @@ class JudgeTrainer(GRPOTrainer):
         if not self.model.training:
             self._sizes.append(len(inputs))
         elif self.rounds:
-            inputs, self._drawn = self._filled(inputs)
+            with self._decoder() if self.decoder_workers else nullcontext():
+                inputs, self._drawn = self._filled(inputs)
         try:
             scored: dict[str, Any] = super()._generate_and_score_completions(inputs)
             return scored
@@ -180,14 +197,14 @@ class JudgeTrainer(GRPOTrainer):
             return completions
         mode = "train" if self.model.training else "eval"
         here = (mode, self.args.seed, self.state.global_step, self.accelerator.process_index, round_)
-        model = self.accelerator.unwrap_model(self.model)
         start = self._evaluated if mode == "eval" else 0
         self._evaluated = start + len(prompt_ids)
         seeds = [derive_seed("rollout", *here, start + place) for place in range(len(prompt_ids))]
-        return decode(
-            model, self.processing_class, prompt_ids, seeds, self.max_completion_length,
-            self.temperature, self.top_p, self.decoder_workers, self.eos_token_ids,
-        ), None  # fmt: skip
+        with self._decoder() as pool:
+            return decode(
+                pool, prompt_ids, seeds, self.max_completion_length, self.temperature, self.top_p, self.eos_token_ids,
+                self.model.config.max_position_embeddings,
+            ), None  # fmt: skip
 
     def _get_per_token_logps_and_entropies(
         self, model: Any, input_ids: Any, attention_mask: Any, logits_to_keep: int, batch_size: Any = None, **more: Any

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import tempfile
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing, contextmanager
 from copy import copy
 from pathlib import Path
 
 from safetensors.torch import save_file
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 
 from ..engines._decoder import PADDED, Config
 from ..engines._jobs import ROWS, Group, Row
 from ..engines._pool import Pool
 from ..errors import BadInput
 
-__all__ = ["decodable", "decode"]
+__all__ = ["decodable", "decode", "decoder"]
 
 LARGEST = 50_000_000
 """Parameters beyond which numpy is no match for torch."""
@@ -38,20 +39,28 @@ def decodable(model: PreTrainedModel) -> bool:
     return int(model.num_parameters()) <= LARGEST
 
 
+@contextmanager
+def decoder(model: PreTrainedModel, workers: int) -> Iterator[Pool]:
+    """Hold workers that read the weights which the model has now."""
+    with tempfile.TemporaryDirectory() as folder:
+        _save(model, Path(folder))
+        with closing(Pool(Path(folder), workers)) as pool:
+            yield pool
+
+
 def decode(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
+    pool: Pool,
     prompts: Sequence[Sequence[int]],
     seeds: Sequence[int],
     max_tokens: int,
     temperature: float | Sequence[float],
     top_p: float,
-    workers: int,
-    ends: Collection[int] = (),
+    ends: Collection[int],
+    context: int,
 ) -> list[list[int]]:
-    """Draw one completion per prompt (token ids, the end token included), by its own seed, as far as the model reads.
+    """Draw one completion per prompt (token ids, the end token included) by its own seed, as far as `context` reaches.
 
-    `temperature` is that of all or of each; `ends` are the tokens that end a completion, by default the tokenizer's.
+    `temperature` is that of all or of each; `ends` are the tokens that end a completion.
     """
     alike: dict[tuple[int, float], list[int]] = defaultdict(list)
     for place, prompt in enumerate(prompts):
@@ -65,27 +74,20 @@ def decode(
         for start in range(0, len(places), ROWS)
     ]
     groups.sort()  # what continues a prompt comes close together, at any temperature: it is read once
-    stops, context = frozenset(ends or [tokenizer.eos_token_id]), model.config.max_position_embeddings
+    jobs = [
+        Group(
+            [
+                Row(row, tuple(prompts[place]), seeds[place], min(max_tokens, context - len(prompts[place])))
+                for row, place in enumerate(places)
+            ],
+            heat, top_p, frozenset(ends),
+        )
+        for _, places, heat in groups
+    ]  # fmt: skip
     done: list[list[int]] = [[] for _ in prompts]
-    with tempfile.TemporaryDirectory() as folder:
-        _save(model, Path(folder))
-        pool = Pool(Path(folder), workers)
-        try:
-            jobs = [
-                Group(
-                    [
-                        Row(row, tuple(prompts[place]), seeds[place], min(max_tokens, context - len(prompts[place])))
-                        for row, place in enumerate(places)
-                    ],
-                    heat, top_p, stops,
-                )
-                for _, places, heat in groups
-            ]  # fmt: skip
-            for (_, places, _), future in zip(groups, [pool.submit(job) for job in jobs], strict=True):
-                for place, sample in zip(places, future.result(), strict=True):
-                    done[place] = sample.tokens
-        finally:
-            pool.close()
+    for (_, places, _), future in zip(groups, [pool.submit(job) for job in jobs], strict=True):
+        for place, sample in zip(places, future.result(), strict=True):
+            done[place] = sample.tokens
     return done
 
 

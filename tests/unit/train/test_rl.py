@@ -16,7 +16,7 @@ from thinkscore.protocols.rm_r1 import RmR1
 from thinkscore.train import _rl_rows, lab_judge
 from thinkscore.train._grpo import JudgeTrainer
 from thinkscore.train._rewards import Reward
-from thinkscore.train._rollouts import decode
+from thinkscore.train._rollouts import decode, decoder
 from thinkscore.train._run import Settings
 from thinkscore.train.rl import Rl, _config, train_rl
 from thinkscore.types import Case, Message
@@ -379,12 +379,15 @@ def test_a_rollout_hangs_on_its_own_prompt_and_seed_and_greedy_ones_are_those_of
     model = AutoModelForCausalLM.from_pretrained(base)
     prompts = [tokenizer(f"{a} + {b} =")["input_ids"] for a in range(3, 9) for b in range(2, 5)] * 2
     seeds = list(range(len(prompts)))
-    drawn = decode(model, tokenizer, prompts, seeds, 12, 1.0, 1.0, 1)
-    assert drawn[7:9] == [decode(model, tokenizer, [prompts[i]], [seeds[i]], 12, 1.0, 1.0, 1)[0] for i in (7, 8)]
-    greedy = decode(model, tokenizer, prompts[:2], [0, 0], 12, 0.0, 1.0, 1)
-    (full,) = decode(model, tokenizer, [[5] * 509], [0], 12, 1.0, 1.0, 1)
-    assert len(full) <= 3, "the model reads 512 tokens"
-    assert decode(model, tokenizer, prompts[:2], seeds[:2], 12, [1.0, 0.0], 1.0, 1) == [drawn[0], greedy[1]]
+    ends, context = [tokenizer.eos_token_id], model.config.max_position_embeddings
+    with decoder(model, 1) as pool:
+        drawn = decode(pool, prompts, seeds, 12, 1.0, 1.0, ends, context)
+        alone = [decode(pool, [prompts[i]], [seeds[i]], 12, 1.0, 1.0, ends, context)[0] for i in (7, 8)]
+        assert drawn[7:9] == alone
+        greedy = decode(pool, prompts[:2], [0, 0], 12, 0.0, 1.0, ends, context)
+        (full,) = decode(pool, [[5] * 509], [0], 12, 1.0, 1.0, ends, context)
+        assert len(full) <= 3, "the model reads 512 tokens"
+        assert decode(pool, prompts[:2], seeds[:2], 12, [1.0, 0.0], 1.0, ends, context) == [drawn[0], greedy[1]]
     for prompt, tokens in zip(prompts, greedy, strict=False):
         said = model.generate(torch.tensor([prompt]), max_new_tokens=12, do_sample=False)[0, len(prompt) :].tolist()
         assert tokens == said[: len(tokens)]
