@@ -213,7 +213,7 @@ def meta(start: Path, out: Path, sizes: Sizes, seed: int) -> None:
             pass
     rows = labelled(read_journal(journal), seen, RmR1(), Refused())
     settings = Settings(
-        learning_rate=1e-3, batch_size=32, micro_batch=32, epochs=1, schedule="cosine", warmup=0.03, betas=(0.9, 0.98),
+        learning_rate=1e-3, batch_size=32, micro_batch=32, epochs=2, schedule="cosine", warmup=0.03, betas=(0.9, 0.98),
         seed=seed, threads=1, save_steps=200, progress=False,
     )  # fmt: skip
     train_meta(start, rows, out, settings, MetaOptions(held_out=0.25, muon_lr=0.01, drop=True))
