@@ -21,7 +21,7 @@ from thinkscore.lab import world
 from thinkscore.protocols.rm_r1 import RmR1
 from thinkscore.train._run import Settings
 from thinkscore.train.rl import Rl, train_rl
-settings = Settings(learning_rate=1e-3, batch_size=8, micro_batch=4, steps=12, seed=1, threads=1, save_steps=3,
+settings = Settings(learning_rate=1e-3, batch_size=8, micro_batch=4, steps=24, seed=1, threads=1, save_steps=3,
                     schedule="linear", final=0.1, warmup=2, lora=int(sys.argv[4]), progress=False)
 plan = Rl(prompts=4, group=4, max_tokens=24, rounds=1, rollouts=sys.argv[3])
 cases = [world.make_case(2, "train", i) for i in range(30)]
@@ -51,7 +51,7 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(tmp_path, rollou
         while not (killed / "trainer" / checkpoint / "trainer_state.json").is_file():
             assert process.poll() is None, "it ended before it could be killed"
             time.sleep(0.02)
-        time.sleep(0.3)
+        time.sleep(0.2)  # into the next updates, far from the last
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         assert not (killed / "log.jsonl").exists()
