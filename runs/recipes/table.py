@@ -28,6 +28,13 @@ GROUPS: dict[str, Group] = {
     "normal": lambda case: case.tags["difficulty"] == "normal",
     "hard": lambda case: case.tags["difficulty"] == "hard",
 }
+STYLES: dict[str, Group] = {
+    f"{family}, {difficulty}": lambda case, at=(family, difficulty): (
+        (case.tags["family"], case.tags["difficulty"]) == at
+    )
+    for family in ("chat", "reasoning", "safety")
+    for difficulty in ("easy", "normal", "hard")
+}
 COMPARED = (
     ("start", "base"), ("same", "start"), ("fresh", "start"), ("verdict", "start"), ("faithful", "start"),
     ("verdict", "same"), ("verdict", "fresh"), ("faithful", "same"), ("faithful", "fresh"), ("faithful", "verdict"),
@@ -56,7 +63,8 @@ def write(out: Path, sizes: Sizes, test_seed: int) -> None:
         "",
     ]
     for what in ("sampled", "greedy", "vote"):
-        lines += [f"### {what.capitalize()} accuracy, %", "", *_accuracies(by_kind, cases, what), ""]
+        lines += [f"### {what.capitalize()} accuracy, %", "", *_accuracies(by_kind, cases, what, GROUPS), ""]
+    lines += ["### Greedy accuracy by family and style, %", "", *_accuracies(by_kind, cases, "greedy", STYLES), ""]
     lines += ["### Traces (sampled), %", "", *_traces(by_kind), ""]
     if "meta" in found:
         report = found["meta"]["report"]
@@ -96,8 +104,10 @@ def _mask(cases: Sequence[Case], group: Group) -> Floats:
     return np.array([group(case) for case in cases])
 
 
-def _accuracies(by_kind: dict[str, list[dict[str, Any]]], cases: Sequence[Case], what: str) -> list[str]:
-    masks = {name: _mask(cases, group) for name, group in GROUPS.items()}
+def _accuracies(
+    by_kind: dict[str, list[dict[str, Any]]], cases: Sequence[Case], what: str, groups: dict[str, Group]
+) -> list[str]:
+    masks = {name: _mask(cases, group) for name, group in groups.items()}
     lines = [f"| arm | seeds | {' | '.join(masks)} |", "|---" * (len(masks) + 2) + "|"]
     for kind, results in by_kind.items():
         mean = _mean(results, what)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from copy import copy
 from typing import Any
 
@@ -75,14 +75,14 @@ class JudgeTrainer(GRPOTrainer):
 
     def evaluate(self, *args: Any, **more: Any) -> dict[str, float]:
         self._evaluated, self._sizes = 0, []
-        with self._decoder() if self.decoder_workers else nullcontext():
+        with self._decoder():
             found: dict[str, float] = super().evaluate(*args, **more)
         return found
 
     @contextmanager
-    def _decoder(self) -> Iterator[Pool]:
-        """Hold the numpy decoder with the weights of now: its workers take time to start."""
-        if self._pool is not None:
+    def _decoder(self) -> Iterator[Pool | None]:
+        """Hold the numpy decoder, if it is used, with the weights of now: its workers take time to start."""
+        if self._pool is not None or not self.decoder_workers:
             yield self._pool
             return
         with decoder(self.accelerator.unwrap_model(self.model), self.decoder_workers) as self._pool:
@@ -107,7 +107,7 @@ class JudgeTrainer(GRPOTrainer):
         if not self.model.training:
             self._sizes.append(len(inputs))
         elif self.rounds:
-            with self._decoder() if self.decoder_workers else nullcontext():
+            with self._decoder():
                 inputs, self._drawn = self._filled(inputs)
         try:
             scored: dict[str, Any] = super()._generate_and_score_completions(inputs)
@@ -190,17 +190,17 @@ class JudgeTrainer(GRPOTrainer):
     ) -> tuple[list[list[int]], Any]:
         if self._drawn is not None:
             return self._drawn
-        if not self.decoder_workers:
-            completions: tuple[list[list[int]], Any] = super()._generate_single_turn(
-                prompt_ids, images, fields, number, *rest
-            )
-            return completions
-        mode = "train" if self.model.training else "eval"
-        here = (mode, self.args.seed, self.state.global_step, self.accelerator.process_index, round_)
-        start = self._evaluated if mode == "eval" else 0
-        self._evaluated = start + len(prompt_ids)
-        seeds = [derive_seed("rollout", *here, start + place) for place in range(len(prompt_ids))]
         with self._decoder() as pool:
+            if pool is None:
+                completions: tuple[list[list[int]], Any] = super()._generate_single_turn(
+                    prompt_ids, images, fields, number, *rest
+                )
+                return completions
+            mode = "train" if self.model.training else "eval"
+            here = (mode, self.args.seed, self.state.global_step, self.accelerator.process_index, round_)
+            start = self._evaluated if mode == "eval" else 0
+            self._evaluated = start + len(prompt_ids)
+            seeds = [derive_seed("rollout", *here, start + place) for place in range(len(prompt_ids))]
             return decode(
                 pool, prompt_ids, seeds, self.max_completion_length, self.temperature, self.top_p, self.eos_token_ids,
                 self.model.config.max_position_embeddings,

@@ -393,6 +393,21 @@ def test_a_rollout_hangs_on_its_own_prompt_and_seed_and_greedy_ones_are_those_of
         assert tokens == said[: len(tokens)]
 
 
+def test_rollouts_are_of_the_weights_of_now(base, tokenizer, tmp_path):
+    trainer = trainer_of(base, tokenizer, tmp_path)
+    trainer.model.train()
+    rows = rows_of_a_batch(trainer)
+
+    def drawn():
+        return trainer._generate_and_score_completions(rows)["completion_ids"].tolist()
+
+    first = drawn()
+    assert drawn() == first, "the same weights and update"
+    with torch.no_grad():
+        trainer.model.model.norm.weight.mul_(0.1)
+    assert drawn() != first
+
+
 # ---- the whole recipe
 
 
